@@ -1,0 +1,1 @@
+"""The on-site door to the remote models: an OpenAI-compatible gateway."""

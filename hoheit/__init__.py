@@ -1,0 +1,1 @@
+"""Hoheit: starts, provisions and watches the parts of a sovereign chat site."""

@@ -1,0 +1,1 @@
+"""The core of a chat, without IO: requests, typed events, and what turns one into the other."""

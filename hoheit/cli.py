@@ -1,2 +1,203 @@
+"""The command line: starts, watches and provisions a site, and runs each part by itself."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hoheit.errors import HoheitError, SettingsError
+from hoheit.home import Home, find
+from hoheit.orphans import end_with_parent
+from hoheit.progress import Progress
+
+app = typer.Typer(
+    name="hoheit",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Chat with very large open models spread over many sites, while files and databases stay at "
+    "their own.\n\nExample: `hoheit up`",
+)
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", help="Settings file. Default: $HOHEIT_SETTINGS, else hoheit.toml in the home."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TransportOption = Annotated[
+    Literal["http", "stdio"], typer.Option(help="Serve over HTTP, or over standard input and output.")
+]
+
+
+def _example(command: str) -> str:
+    return f"Example: `{command}`"
+
+
+@app.command(epilog=_example("hoheit up --model ~/models/qwen3-8b.gguf"))
+def up(
+    settings: SettingsOption = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A GGUF file for the embedded engine, instead of SmolLM2.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Open WebUI with its local ML parts (about 3 GB).")
+    ] = False,
+) -> None:
+    """Starts the whole site on this machine and stays until Ctrl-C, which stops everything."""
+    from hoheit.up import up as run
+
+    # Variables, because every part reads its settings for itself.
+    if model:
+        os.environ["HOHEIT_EMBEDDED__MODEL"] = str(model.expanduser().absolute())
+    if full:
+        os.environ["HOHEIT_OPEN_WEBUI__EDITION"] = "full"
+    if settings:
+        os.environ["HOHEIT_SETTINGS"] = str(settings.absolute())
+    home = find(os.environ)
+    run(home, _complete(home, settings), Progress())
+
+
+@app.command(epilog=_example("hoheit down"))
+def down() -> None:
+    """Stops what `hoheit up` runs in this home, from any terminal."""
+    from hoheit.up import down as run
+
+    if not run(find(os.environ), Progress()):
+        typer.echo("Nothing is running here.")
+
+
+@app.command(epilog=_example("hoheit status --json"))
+def status(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Shows every part: starting, ready, failed (and why) or stopped. Ends with 1 if a part failed."""
+    from hoheit.parts import parts
+    from hoheit.settings import load
+    from hoheit.status import look
+
+    home = find(os.environ)
+    rows = asyncio.run(look(home, parts(load(home, settings))))
+    if as_json:
+        typer.echo(json.dumps({"parts": [row.public() for row in rows]}, indent=2))
+    else:
+        for row in rows:
+            pid = str(row.process.pid) if row.process else "-"
+            typer.echo(f"{row.name:<11} {row.state:<9} {pid:>8}  {row.address:<24} {row.detail}")
+    if any(row.state == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command(epilog=_example("hoheit doctor"))
+def doctor(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Checks ports, environments, versions, reachability and tokens, and says how to mend each fault."""
+    from hoheit.doctor import examine
+
+    home = find(os.environ)
+    checks = asyncio.run(examine(home, _complete(home, settings)))
+    if as_json:
+        typer.echo(json.dumps({"checks": [vars(check) for check in checks]}, indent=2))
+    else:
+        marks = {"ok": "✔", "warning": "!", "fault": "✘"}
+        for check in checks:
+            typer.echo(f"{marks[check.verdict]} {check.subject}: {check.found}")
+            if check.remedy:
+                typer.echo(f"    → {check.remedy}")
+    if any(check.verdict == "fault" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command("settings", epilog=_example("hoheit settings > hoheit.toml"))
+def show_settings() -> None:
+    """Prints a settings file with every key, what it does and its default."""
+    from hoheit.template import render
+
+    typer.echo(render(), nl=False)
+
+
+@app.command(epilog=_example("hoheit adapter --settings /etc/hoheit/hoheit.toml"))
+def adapter(settings: SettingsOption = None) -> None:
+    """Runs the adapter alone: the OpenAI-compatible gateway to the models."""
+    from backend_adapter.serve import serve
+
+    serve(_part(settings).adapter)
+
+
+@app.command(epilog=_example("hoheit embedded --model ~/models/qwen3-8b.gguf"))
+def embedded(
+    settings: SettingsOption = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A GGUF file, instead of the SmolLM2 weights.")
+    ] = None,
+) -> None:
+    """Runs the embedded engine alone: llama.cpp with one model, on this machine."""
+    from backend_adapter.embedded.server import serve
+
+    if model:
+        os.environ["HOHEIT_EMBEDDED__MODEL"] = str(model.expanduser().absolute())
+    serve(_part(settings).embedded)
+
+
+@app.command(epilog=_example("hoheit files --transport stdio"))
+def files(settings: SettingsOption = None, transport: TransportOption = "http") -> None:
+    """Runs the MCP server for the site's documents alone."""
+    from mcp_servers.files.server import serve
+
+    serve(_part(settings).files, transport)
+
+
+@app.command(epilog=_example("hoheit databases --transport stdio"))
+def databases(settings: SettingsOption = None, transport: TransportOption = "http") -> None:
+    """Runs the MCP server for the site's databases alone."""
+    from mcp_servers.databases.server import serve
+
+    serve(_part(settings).databases, transport)
+
+
+@app.command("open-webui", epilog=_example("hoheit open-webui"))
+def open_webui(settings: SettingsOption = None) -> None:
+    """Runs Open WebUI alone, from its isolated environment (built at first use)."""
+    from hoheit.open_webui.process import become
+
+    home = find(os.environ)
+    end_with_parent()
+    become(home, _complete(home, settings), Progress())
+
+
+def _complete(home: Home, file: Path | None):  # type: ignore[no-untyped-def]
+    from hoheit.settings import complete, load
+
+    return complete(load(home, file), home)
+
+
+def _part(file: Path | None):  # type: ignore[no-untyped-def]
+    end_with_parent()
+    return _complete(find(os.environ), file)
+
+
 def main() -> None:
-    raise SystemExit("not yet")
+    """Runs the command line; an error ends it with what happened and what to do, not with a traceback."""
+    sys.exit(_main(app))
+
+
+def _main(run: Callable[[], None]) -> int:
+    from backend_adapter.errors import AdapterError
+    from mcp_servers.errors import SiteError
+
+    try:
+        run()
+    except SettingsError as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        return 2
+    except (HoheitError, AdapterError, SiteError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

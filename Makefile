@@ -1,0 +1,60 @@
+# Everything a newcomer needs: `make up` and `make test`. A fresh machine has Python 3.11, gcc, node and apt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The isolated environments of a checkout lie in it, so that `make up` and `make test` build them once.
+export HOHEIT_ENVIRONMENTS_DIR ?= $(CURDIR)/.environments
+# Two lists in one environment: what runs, and what tests it.
+RUN_LISTS := hoheit weights
+TEST_LISTS := dev weights
+
+.PHONY: help up down status test lint fix bench lock install install-dev browser clean
+
+help: ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## Build the project's environment in .venv.
+	@$(PYTHON) -m hoheit.environments project $(VENV) $(RUN_LISTS)
+	@$(MAKE) --no-print-directory $(VENV)/bin/hoheit
+
+install-dev:
+	@$(PYTHON) -m hoheit.environments project $(VENV) $(TEST_LISTS)
+	@$(MAKE) --no-print-directory $(VENV)/bin/hoheit
+
+$(VENV)/bin/hoheit: pyproject.toml
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING' || true
+	@test -x $@ && touch $@
+
+up: install ## Set everything up and start it; Ctrl-C stops it. UPFLAGS="--model x.gguf" adds options.
+	@exec $(BIN)/hoheit up $(UPFLAGS)
+
+down: install ## Stop what runs.
+	@$(BIN)/hoheit down
+
+status: install ## Show every part.
+	@$(BIN)/hoheit status
+
+test: install-dev browser ## Run the whole suite, browser tests included.
+	@$(BIN)/python -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: install-dev ## Check format, style and types.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fix: install-dev ## Mend format and style.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install-dev ## Measure; see docs/benchmarks.md.
+	@$(BIN)/python -m benchmarks
+
+lock: ## Pin the environments anew after a change of dependencies (needs network and uv).
+	@scripts/lock
+
+browser:
+	@scripts/browser
+
+clean: ## Remove what was built here; the site's own state in HOHEIT_HOME stays.
+	rm -rf $(VENV) .environments build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

@@ -1,0 +1,240 @@
+"""The site's settings: hoheit.toml and `HOHEIT_*` variables, validated as a whole before anything starts."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import (
+    SettingsError as EnvironmentValueError,
+)
+
+from backend_adapter.embedded.settings import EmbeddedSettings
+from backend_adapter.settings import AdapterSettings, ModelSettings, UpstreamSettings
+from hoheit import secrets
+from hoheit.errors import SettingsError
+from hoheit.home import CHECKOUT, Home
+from hoheit.open_webui.settings import OpenWebUISettings
+from hoheit.orphans import PARENT_VARIABLE
+from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
+from mcp_servers.files.settings import FilesSettings, RootSettings
+
+_PREFIX = "HOHEIT_"
+# Read before and beside the settings themselves.
+_OTHER_VARIABLES = ("HOHEIT_HOME", "HOHEIT_SETTINGS", PARENT_VARIABLE)
+
+
+class EmbeddedPart(EmbeddedSettings):
+    """The embedded engine as a part of the site."""
+
+    enabled: bool = Field(True, description="Start the embedded engine and offer its model.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, by section. A variable `HOHEIT_SECTION__KEY` wins over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    environments_dir: Path | None = Field(
+        None, description="Folder of the isolated environments. Default: environments/ in HOHEIT_HOME."
+    )
+    secrets_dir: Path | None = Field(
+        None, description="Folder of the secrets, one file each. Default: secrets/ in HOHEIT_HOME."
+    )
+    adapter: AdapterSettings = Field(
+        default_factory=AdapterSettings, description="The gateway to the models."
+    )
+    embedded: EmbeddedPart = Field(
+        default_factory=EmbeddedPart, description="The engine that runs on this machine."
+    )
+    files: FilesSettings = Field(
+        default_factory=FilesSettings, description="The MCP server for the site's documents."
+    )
+    databases: DatabasesSettings = Field(
+        default_factory=DatabasesSettings, description="The MCP server for the site's databases."
+    )
+    open_webui: OpenWebUISettings = Field(
+        default_factory=OpenWebUISettings, description="The chat that people see."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(home: Home, file: Path | None = None) -> Settings:
+    """Reads the settings in force: the file named, else `HOHEIT_SETTINGS`, else hoheit.toml in the home.
+
+    Raises SettingsError with the key, the value and what is allowed.
+    """
+    named = file or (Path(value) if (value := os.environ.get("HOHEIT_SETTINGS")) else None)
+    if named is not None and not named.is_file():
+        raise SettingsError(
+            f"The settings file {named} does not exist.",
+            "Name an existing one, or write one with 'hoheit settings > hoheit.toml'.",
+        )
+    path = named or home.settings_file
+    _refuse_unknown_variables(os.environ)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return Settings(**content)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error, path)), "Correct the settings.") from error
+    except EnvironmentValueError as error:
+        raise SettingsError(
+            f"{error}: a list or table in a variable is written as JSON, as in "
+            """HOHEIT_FILES__ROOTS='[{"name": "docs", "path": "/srv/docs"}]'."""
+        ) from error
+
+
+def complete(settings: Settings, home: Home) -> Settings:
+    """The settings with what is left open filled in: secrets, the example site, the embedded upstream.
+
+    Raises HoheitError when a secret can neither be read nor made.
+    """
+    folder = settings.secrets_dir or home.secrets
+
+    def secret(given: SecretStr | None, name: str) -> SecretStr:
+        return given or secrets.read_or_make(folder, name)
+
+    embedded = settings.embedded.model_copy(
+        update={"api_key": secret(settings.embedded.api_key, "embedded-key")}
+    )
+    adapter = settings.adapter.model_copy(
+        update={"api_key": secret(settings.adapter.api_key, "adapter-key")}
+    )
+    if embedded.enabled:
+        adapter = _with_embedded(adapter, embedded)
+    chat = settings.open_webui
+    return settings.model_copy(
+        update={
+            "adapter": adapter,
+            "embedded": embedded,
+            "files": settings.files.model_copy(
+                update={
+                    "token": secret(settings.files.token, "files-token"),
+                    "roots": settings.files.roots or _example_roots(),
+                }
+            ),
+            "databases": settings.databases.model_copy(
+                update={
+                    "token": secret(settings.databases.token, "databases-token"),
+                    "databases": settings.databases.databases or _example_databases(),
+                }
+            ),
+            "open_webui": chat.model_copy(
+                update={
+                    "admin_password": secret(chat.admin_password, "admin-password"),
+                    "user_password": secret(chat.user_password, "user-password"),
+                    "secret_key": secret(chat.secret_key, "webui-secret-key"),
+                }
+            ),
+            "environments_dir": settings.environments_dir or home.environments,
+            "secrets_dir": folder,
+        }
+    )
+
+
+def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterSettings:
+    """The embedded engine becomes the first upstream, unless an upstream of that name is configured."""
+    if any(upstream.name == "embedded" for upstream in adapter.upstreams):
+        return adapter
+    upstream = UpstreamSettings(
+        name="embedded",
+        base_url=f"http://{embedded.host}:{embedded.port}/v1",
+        api_key=embedded.api_key,
+        engine="llama.cpp",
+    )
+    models = adapter.models
+    if embedded.model is None and all(model.id != embedded.model_id for model in models):
+        # The template of the shipped weights ignores tools, and so small a model rarely asks for one.
+        small = ModelSettings(
+            id=embedded.model_id, tool_calls="schema", force_first_call=("files_search",)
+        )
+        models = (*models, small)
+    return adapter.model_copy(update={"upstreams": (upstream, *adapter.upstreams), "models": models})
+
+
+def _example_roots() -> tuple[RootSettings, ...]:
+    documents = CHECKOUT / "examples" / "site" / "documents"
+    classes = {"oeffentlich": "public", "intern": "internal"}
+    return tuple(
+        RootSettings(name=name, path=documents / name, data_class=data_class)
+        for name, data_class in classes.items()
+        if (documents / name).is_dir()
+    )
+
+
+def _example_databases() -> tuple[DatabaseSettings, ...]:
+    file = CHECKOUT / "examples" / "site" / "lindenau.db"
+    return (DatabaseSettings(name="lindenau", url=f"sqlite:///{file}"),) if file.is_file() else ()
+
+
+def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The tables of hoheit.toml with their models, nested ones as `adapter.upstreams`."""
+    for name, field in model.model_fields.items():
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield name, inner
+                for deeper, deeper_model in sections(inner):
+                    yield f"{name}.{deeper}", deeper_model
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = {*_OTHER_VARIABLES, *(_PREFIX + name.upper() for name in Settings.model_fields)}
+    for section, model in sections():
+        if "." not in section:
+            known |= {f"{_PREFIX}{section}__{key}".upper() for key in model.model_fields}
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "'hoheit settings' prints every key."
+            raise SettingsError(f"The variable {name}={environ[name]!r} sets nothing.", hint)
+
+
+def _explain(error: ValidationError, path: Path) -> Iterator[str]:
+    """One sentence per fault: where, which value, what is allowed."""
+    tables = dict(sections())
+    for fault in error.errors(include_url=False):
+        where = [str(part) for part in fault["loc"]]
+        key = ".".join(where)
+        if fault["type"] == "extra_forbidden":
+            table = ".".join(part for part in where[:-1] if not part.isdigit())
+            allowed = list((tables[table] if table in tables else Settings).model_fields)
+            close = difflib.get_close_matches(where[-1], allowed, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            yield f"{path}: there is no key '{key}'.{hint} Allowed: {', '.join(allowed)}."
+        elif _is_secret(key):
+            yield f"{path}: '{key}' is refused: {fault['msg']}."
+        else:
+            yield f"{path}: '{key}' is {_shown(fault['input'])}: {fault['msg']}."
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _is_secret(key: str) -> bool:
+    return key.rsplit(".", 1)[-1] in {"api_key", "token", "secret_key", "url"} or "password" in key

@@ -4,16 +4,20 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from backend_adapter.errors import AdapterError
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
 from hoheit.orphans import end_with_parent
 from hoheit.progress import Progress
+from mcp_servers.errors import SiteError
+
+if TYPE_CHECKING:  # `hoheit --help` need not wait for every part's imports
+    from hoheit.settings import Settings
 
 app = typer.Typer(
     name="hoheit",
@@ -34,7 +38,8 @@ SettingsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 TransportOption = Annotated[
-    Literal["http", "stdio"], typer.Option(help="Serve over HTTP, or over standard input and output.")
+    Literal["http", "stdio"],
+    typer.Option(help="Serve over HTTP, or over standard input and output."),
 ]
 
 
@@ -53,6 +58,7 @@ def up(
     ] = False,
 ) -> None:
     """Starts the whole site on this machine and stays until Ctrl-C, which stops everything."""
+    from hoheit.settings import load
     from hoheit.up import up as run
 
     # Variables, because every part reads its settings for itself.
@@ -63,7 +69,7 @@ def up(
     if settings:
         os.environ["HOHEIT_SETTINGS"] = str(settings.absolute())
     home = find(os.environ)
-    run(home, _complete(home, settings), Progress())
+    run(home, load(home, settings), Progress())
 
 
 @app.command(epilog=_example("hoheit down"))
@@ -111,6 +117,49 @@ def doctor(settings: SettingsOption = None, as_json: JsonOption = False) -> None
                 typer.echo(f"    → {check.remedy}")
     if any(check.verdict == "fault" for check in checks):
         raise typer.Exit(1)
+
+
+@app.command(
+    epilog=_example("hoheit provision --url https://chat.example.org --token sk-… --without-user")
+)
+def provision(
+    url: Annotated[str, typer.Option(help="Address of an Open WebUI, as this machine reaches it.")],
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="OPEN_WEBUI_TOKEN", help="An admin's API key or session token."),
+    ] = None,
+    adapter_url: Annotated[
+        str | None, typer.Option(help="Adapter as Open WebUI reaches it (http://adapter:8081/v1).")
+    ] = None,
+    files_url: Annotated[
+        str | None,
+        typer.Option(help="Files server as Open WebUI reaches it (http://files:8083/mcp)."),
+    ] = None,
+    databases_url: Annotated[
+        str | None, typer.Option(help="Databases server as Open WebUI reaches it.")
+    ] = None,
+    without_user: Annotated[
+        bool, typer.Option("--without-user", help="Make no account for a normal user.")
+    ] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Puts an existing Open WebUI into the state this bundle needs; what an admin set up there stays.
+
+    Without --token it logs in as open_webui.admin_email with the secret admin-password.
+    """
+    from dataclasses import replace
+
+    from hoheit.provision_site import at, plan_for, provision_elsewhere
+
+    site = _complete(find(os.environ), settings)
+    plan = at(plan_for(site), adapter_url, files_url, databases_url)
+    if without_user:
+        plan = replace(plan, user_email=None)
+    password = site.open_webui.admin_password
+    login = None
+    if token is None and password is not None:
+        login = (site.open_webui.admin_email, password.get_secret_value())
+    asyncio.run(provision_elsewhere(plan, url, token, login, typer.echo))
 
 
 @app.command("settings", epilog=_example("hoheit settings > hoheit.toml"))
@@ -163,41 +212,34 @@ def databases(settings: SettingsOption = None, transport: TransportOption = "htt
 @app.command("open-webui", epilog=_example("hoheit open-webui"))
 def open_webui(settings: SettingsOption = None) -> None:
     """Runs Open WebUI alone, from its isolated environment (built at first use)."""
-    from hoheit.open_webui.process import become
+    from hoheit.open_webui.launch import become_open_webui
 
     home = find(os.environ)
     end_with_parent()
-    become(home, _complete(home, settings), Progress())
+    become_open_webui(home, _complete(home, settings), Progress())
 
 
-def _complete(home: Home, file: Path | None):  # type: ignore[no-untyped-def]
+def _complete(home: Home, file: Path | None) -> "Settings":
     from hoheit.settings import complete, load
 
     return complete(load(home, file), home)
 
 
-def _part(file: Path | None):  # type: ignore[no-untyped-def]
+def _part(file: Path | None) -> "Settings":
     end_with_parent()
     return _complete(find(os.environ), file)
 
 
 def main() -> None:
     """Runs the command line; an error ends it with what happened and what to do, not with a traceback."""
-    sys.exit(_main(app))
-
-
-def _main(run: Callable[[], None]) -> int:
-    from backend_adapter.errors import AdapterError
-    from mcp_servers.errors import SiteError
-
     try:
-        run()
+        app()
     except SettingsError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        return 2
+        _complain(error, 2)
     except (HoheitError, AdapterError, SiteError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        _complain(error, 1)
+
+
+def _complain(error: Exception, status: int) -> NoReturn:
+    typer.secho(f"error: {error}", err=True, fg="red")
+    sys.exit(status)

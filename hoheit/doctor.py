@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import aiohttp
+from mcp_servers.databases.settings import DatabaseSettings
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from hoheit import environments
 from hoheit.errors import StartError
 from hoheit.home import Home
-from hoheit.open_webui.process import edition_environment
+from hoheit.open_webui.launch import edition_environment
 from hoheit.parts import Part, parts, require_free_ports
 from hoheit.secrets import NAMES
 from hoheit.settings import Settings
 from hoheit.status import look
-from mcp_servers.databases.settings import DatabaseSettings
 
 Verdict: TypeAlias = Literal["ok", "warning", "fault"]
 
@@ -107,7 +107,9 @@ def _environments(settings: Settings, home: Home) -> Iterator[Check]:
 
 def _documents(settings: Settings) -> Iterator[Check]:
     if not settings.files.roots:
-        yield Check("files", "fault", "no root is configured", "Add [[files.roots]] to hoheit.toml.")
+        yield Check(
+            "files", "fault", "no root is configured", "Add [[files.roots]] to hoheit.toml."
+        )
     for root in settings.files.roots:
         path = Path(root.path)
         if path.is_dir() and os.access(path, os.R_OK | os.X_OK):

@@ -165,9 +165,13 @@ def _remedy(output: str) -> str:
     if "No space left on device" in output:
         return "Free disk space, or move the environments with HOHEIT_ENVIRONMENTS_DIR."
     if "do not match the hashes" in output.lower() or "THESE PACKAGES DO NOT MATCH" in output:
-        return "A package differs from the one that was locked: do not install it; check the mirror."
+        return (
+            "A package differs from the one that was locked: do not install it; check the mirror."
+        )
     if re.search(r"resolution|unreachable|timed out|ConnectTimeout|No matching", output):
-        return "Check that this machine reaches its Python package index, then run the command again."
+        return (
+            "Check that this machine reaches its Python package index, then run the command again."
+        )
     return "Run the command again; if it fails the same way, the lines above say why."
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from hoheit.errors import StartError
-from hoheit.settings import Settings
+from hoheit.settings import Settings, address
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Part:
 
     @property
     def address(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return address(self.host, self.port)
 
     @property
     def command(self) -> list[str]:

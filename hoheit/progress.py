@@ -66,7 +66,7 @@ class Progress:
             text = f"{step.title} · {step.detail}" if step.detail else step.title
             if self._terminal:
                 line = f"{_FRAMES[frame % len(_FRAMES)]} {text} · {step.seconds:.0f} s"
-                self._out.write("\r\x1b[2K" + line[:_width()])
+                self._out.write("\r\x1b[2K" + line[: _width()])
                 self._out.flush()
                 frame += 1
             else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -24,7 +25,6 @@ from hoheit.errors import SettingsError
 from hoheit.home import CHECKOUT, Home
 from hoheit.open_webui.settings import OpenWebUISettings
 from hoheit.orphans import PARENT_VARIABLE
-from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.files.settings import FilesSettings, RootSettings
 
 _PREFIX = "HOHEIT_"
@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     )
 
     environments_dir: Path | None = Field(
-        None, description="Folder of the isolated environments. Default: environments/ in HOHEIT_HOME."
+        None,
+        description="Folder of the isolated environments. Default: environments/ in HOHEIT_HOME.",
     )
     secrets_dir: Path | None = Field(
         None, description="Folder of the secrets, one file each. Default: secrets/ in HOHEIT_HOME."
@@ -67,6 +68,11 @@ class Settings(BaseSettings):
         default_factory=OpenWebUISettings, description="The chat that people see."
     )
 
+    @property
+    def adapter_address(self) -> str:
+        """Where this machine reaches the adapter."""
+        return address(self.adapter.host, self.adapter.port)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -77,6 +83,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+
+def address(host: str, port: int) -> str:
+    """The URL at which this machine reaches a part that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def load(home: Home, file: Path | None = None) -> Settings:
@@ -162,7 +174,7 @@ def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterS
         return adapter
     upstream = UpstreamSettings(
         name="embedded",
-        base_url=f"http://{embedded.host}:{embedded.port}/v1",
+        base_url=f"{address(embedded.host, embedded.port)}/v1",
         api_key=embedded.api_key,
         engine="llama.cpp",
     )
@@ -173,7 +185,9 @@ def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterS
             id=embedded.model_id, tool_calls="schema", force_first_call=("files_search",)
         )
         models = (*models, small)
-    return adapter.model_copy(update={"upstreams": (upstream, *adapter.upstreams), "models": models})
+    return adapter.model_copy(
+        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
+    )
 
 
 def _example_roots() -> tuple[RootSettings, ...]:
@@ -221,7 +235,7 @@ def _explain(error: ValidationError, path: Path) -> Iterator[str]:
         key = ".".join(where)
         if fault["type"] == "extra_forbidden":
             table = ".".join(part for part in where[:-1] if not part.isdigit())
-            allowed = list((tables[table] if table in tables else Settings).model_fields)
+            allowed = list(tables.get(table, Settings).model_fields)
             close = difflib.get_close_matches(where[-1], allowed, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             yield f"{path}: there is no key '{key}'.{hint} Allowed: {', '.join(allowed)}."

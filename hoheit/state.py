@@ -75,7 +75,9 @@ def load(home: Home) -> RunState | None:
     try:
         raw = json.loads(home.state_file.read_text(encoding="utf-8"))
         parts = [
-            PartState(**{**part, "process": Process(**part["process"]) if part["process"] else None})
+            PartState(
+                **{**part, "process": Process(**part["process"]) if part["process"] else None}
+            )
             for part in raw["parts"]
         ]
         return RunState(Process(**raw["supervisor"]), parts)

@@ -64,15 +64,15 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def stop(self, *, at_once: asyncio.Event | None = None) -> None:
-        """Ends every child and its descendants: asks first, kills after ten seconds or when told to."""
+    async def stop(self, at_once: asyncio.Event) -> None:
+        """Ends every child and its descendants: asks first, kills after ten seconds or `at_once`."""
         self._stopping = True
         self._signal(signal.SIGTERM)
-        waits = asyncio.gather(*(child.wait() for child in self._children.values()))
-        hurry = asyncio.create_task(at_once.wait() if at_once else asyncio.sleep(_STOP_S))
-        await asyncio.wait([waits, hurry], timeout=_STOP_S, return_when=asyncio.FIRST_COMPLETED)
+        ended = asyncio.create_task(self._all_ended())
+        hurry = asyncio.create_task(at_once.wait())
+        await asyncio.wait([ended, hurry], timeout=_STOP_S, return_when=asyncio.FIRST_COMPLETED)
         self._signal(signal.SIGKILL)
-        await waits
+        await ended
         hurry.cancel()
         for task in self._watchers:
             task.cancel()
@@ -97,7 +97,11 @@ class Supervisor:
                 stderr=output,
                 # Its own group, so that Ctrl-C in the terminal reaches only the supervisor.
                 start_new_session=True,
-                env={**os.environ, "HOHEIT_HOME": str(self._home.path), PARENT_VARIABLE: str(os.getpid())},
+                env={
+                    **os.environ,
+                    "HOHEIT_HOME": str(self._home.path),
+                    PARENT_VARIABLE: str(os.getpid()),
+                },
             )
         self._children[part.name] = child
         self._set(part, "starting", child, "starting")
@@ -138,6 +142,9 @@ class Supervisor:
         )
         save(self._home, RunState(self._own, self.states))
 
+    async def _all_ended(self) -> None:
+        await asyncio.gather(*(child.wait() for child in self._children.values()))
+
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children.values():
             # The group outlives its leader when a part leaves workers behind.
@@ -170,4 +177,3 @@ def _ended(code: int) -> str:
     if code >= 0:
         return f"ended with code {code}"
     return f"was killed by {signal.Signals(-code).name}"
-

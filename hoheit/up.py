@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from hoheit import environments
 from hoheit.errors import HoheitError, StartError
 from hoheit.home import Home, make_folder, write_whole
-from hoheit.open_webui.process import edition_environment
+from hoheit.open_webui.launch import edition_environment
 from hoheit.parts import Part, parts, require_free_ports
 from hoheit.progress import Progress
 from hoheit.provision_site import provision_site
-from hoheit.settings import Settings
+from hoheit.settings import Settings, complete
 from hoheit.state import load
 from hoheit.summary import summary
 from hoheit.supervisor import Supervisor
@@ -33,6 +33,7 @@ def up(home: Home, settings: Settings, progress: Progress) -> None:
     make_folder(home.path)
     with _only_one(home):
         _require_room(home)
+        settings = complete(settings, home)
         wanted = parts(settings)
         require_free_ports(wanted)
         if not home.settings_file.exists():
@@ -66,7 +67,7 @@ async def _run(home: Home, settings: Settings, wanted: list[Part], progress: Pro
         stopped.cancel()
         await asyncio.gather(started, stopped, return_exceptions=True)
         with progress.step("Stopping every part (Ctrl-C again kills them at once)"):
-            await supervisor.stop(at_once=kill)
+            await supervisor.stop(kill)
 
 
 async def _start(
@@ -133,5 +134,3 @@ def _require_room(home: Home) -> None:
             f"The disk of {home.path} has {free_mb} MB free; at least {_NEEDED_MB} MB are needed.",
             "Free space there, or set HOHEIT_HOME to a folder on a larger disk.",
         )
-
-

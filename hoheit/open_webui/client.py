@@ -16,15 +16,15 @@ from hoheit.errors import OpenWebUIError
 JsonObject = dict[str, Any]
 
 
-class Unreachable(OpenWebUIError):
+class UnreachableError(OpenWebUIError):
     """Nothing answers at the address, not in time, or something that is no Open WebUI."""
 
 
-class NotAllowed(OpenWebUIError):
+class NotAllowedError(OpenWebUIError):
     """The token, the e-mail or the password is refused, or the account is not an admin's."""
 
 
-class Refused(OpenWebUIError):
+class RefusedError(OpenWebUIError):
     """Open WebUI answered a call with an error; `status` is the HTTP status."""
 
     def __init__(self, message: str, remedy: str, status: int) -> None:
@@ -43,19 +43,20 @@ class OpenWebUIClient:
     def __init__(self, address: str, token: str | None = None, timeout_s: float = 30.0) -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Unreachable(
+            raise UnreachableError(
                 f"{address!r} is not an address of Open WebUI.",
                 "Give one such as http://127.0.0.1:8080.",
             )
         self.address = address.rstrip("/")
         self._token = token
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         # Signing in also sets a cookie, which would outlive and outrank the token.
         self._session = aiohttp.ClientSession(
-            timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
@@ -69,50 +70,54 @@ class OpenWebUIClient:
             await self._session.close()
             self._session = None
 
+    def beside(self) -> "OpenWebUIClient":
+        """Another session with the same Open WebUI, not signed in."""
+        return OpenWebUIClient(self.address, timeout_s=self._timeout_s)
+
     async def version(self) -> str:
         """The version that answers at the address, for example `0.12.4`."""
         try:
             answer = await self.get("/api/version")
-        except Refused as error:
+        except RefusedError as error:
             raise self._not_open_webui() from error
         if not isinstance(answer, dict) or not isinstance(answer.get("version"), str):
             raise self._not_open_webui()
         return str(answer["version"])
 
     async def sign_in(self, email: str, password: str) -> None:
-        """Raises NotAllowed when Open WebUI refuses the e-mail or the password."""
+        """Raises NotAllowedError when Open WebUI refuses the e-mail or the password."""
         body = {"email": email, "password": password}
         try:
             answer = await self.post("/api/v1/auths/signin", body)
-        except (Refused, NotAllowed) as error:
-            if isinstance(error, Refused) and error.status == 429:
+        except (RefusedError, NotAllowedError) as error:
+            if isinstance(error, RefusedError) and error.status == 429:
                 remedy = "Too many attempts: wait three minutes and try again."
             else:
                 remedy = "Check the e-mail and the password, or use an admin's API token instead."
-            raise NotAllowed(
+            raise NotAllowedError(
                 f"Open WebUI at {self.address} refuses the login of {email}.", remedy
             ) from error
         token = answer.get("token") if isinstance(answer, dict) else None
         if not isinstance(token, str):
-            raise NotAllowed(
+            raise NotAllowedError(
                 f"Open WebUI at {self.address} asks {email} for a second factor.",
                 "Use an admin's API token instead of the password.",
             )
         self._token = token
 
     async def require_admin(self) -> None:
-        """Raises NotAllowed unless the session is an admin's."""
+        """Raises NotAllowedError unless the session is an admin's."""
         try:
             await self.get("/api/v1/users/user/info")
-        except (NotAllowed, Refused) as error:
-            raise NotAllowed(
+        except (NotAllowedError, RefusedError) as error:
+            raise NotAllowedError(
                 f"Open WebUI at {self.address} refuses the token.",
                 "Make a new one as an admin (Settings > Account > API keys), or give e-mail and password.",
             ) from error
         try:
             await self.get("/openai/config")
-        except (NotAllowed, Refused) as error:
-            raise NotAllowed(
+        except (NotAllowedError, RefusedError) as error:
+            raise NotAllowedError(
                 f"The account on Open WebUI at {self.address} is not an admin.",
                 "Use the token or the login of an admin.",
             ) from error
@@ -223,17 +228,17 @@ class OpenWebUIClient:
                 text = await response.text(errors="replace")
                 status, location = response.status, response.headers.get("Location")
         except TimeoutError as error:
-            raise Unreachable(
-                f"Open WebUI at {self.address} did not answer {path} in {self._timeout.total:g} s.",
+            raise UnreachableError(
+                f"Open WebUI at {self.address} did not answer {path} in {self._timeout_s:g} s.",
                 "Look into its log; it may still be starting.",
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unreachable(
+            raise UnreachableError(
                 f"Open WebUI cannot be reached at {self.address}: {error or type(error).__name__}.",
                 "Check the address and that it is running.",
             ) from error
         if 300 <= status < 400:
-            raise Unreachable(
+            raise UnreachableError(
                 f"{self.address} redirects to {location}.",
                 "Give the address that Open WebUI finally answers at.",
             )
@@ -250,13 +255,15 @@ class OpenWebUIClient:
         if status < 400:
             return answer
         detail = answer.get("detail") if isinstance(answer, dict) else None
-        message = f"Open WebUI answered {path} with {status}: {detail or text[:200] or 'no reason'}."
+        message = (
+            f"Open WebUI answered {path} with {status}: {detail or text[:200] or 'no reason'}."
+        )
         if status in (401, 403):
-            raise NotAllowed(message, "Use the token or the login of an admin.")
-        raise Refused(message, "Look into the log of Open WebUI.", status)
+            raise NotAllowedError(message, "Use the token or the login of an admin.")
+        raise RefusedError(message, "Look into the log of Open WebUI.", status)
 
-    def _not_open_webui(self) -> Unreachable:
-        return Unreachable(
+    def _not_open_webui(self) -> UnreachableError:
+        return UnreachableError(
             f"What answers at {self.address} is not an Open WebUI that this bundle knows.",
             "Check the address; the bundle needs Open WebUI 0.12 or newer.",
         )
@@ -264,7 +271,7 @@ class OpenWebUIClient:
 
 def _object(value: Any) -> JsonObject:
     if not isinstance(value, dict):
-        raise Refused(
+        raise RefusedError(
             f"Open WebUI answered with {type(value).__name__} where an object belongs.",
             "Check that its version is 0.12.",
             200,

@@ -20,6 +20,8 @@ def command(environment_dir: Path, host: str, port: int) -> list[str]:
     return [
         # Not bin/open-webui: that script names the folder in which it was installed, which may have moved.
         str(environment_dir / "bin" / "python"),
+        # Its data folder, from which it is started, is no place to import code from.
+        "-sP",
         "-c",
         "from open_webui import app; app()",
         "serve",
@@ -50,9 +52,7 @@ def environment(
 
 def _identity(settings: OpenWebUISettings, data_dir: Path) -> dict[str, str]:
     """Who may log in, and what protects the session."""
-    missing = [
-        name for name in ("secret_key", "admin_password") if getattr(settings, name) is None
-    ]
+    missing = [name for name in ("secret_key", "admin_password") if getattr(settings, name) is None]
     if missing or not settings.secret_key or not settings.admin_password:
         raise SettingsError(
             f"open_webui.{' and open_webui.'.join(missing)} not set.",

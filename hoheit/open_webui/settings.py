@@ -78,7 +78,8 @@ class OpenWebUISettings(BaseModel):
         description="Also offer the adapter's models through the pipe function, beside the connection.",
     )
     log_level: Literal["INFO", "WARNING", "ERROR"] = Field(
-        "WARNING", description="Least level of Open WebUI's log (its DEBUG level would write chats)."
+        "WARNING",
+        description="Least level of Open WebUI's log (its DEBUG level would write chats).",
     )
 
     @model_validator(mode="after")
@@ -97,7 +98,11 @@ class OpenWebUISettings(BaseModel):
     def address(self) -> str:
         """Where this machine reaches it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host and "[" not in host else f"http://{host}:{self.port}"
+        return (
+            f"http://[{host}]:{self.port}"
+            if ":" in host and "[" not in host
+            else f"http://{host}:{self.port}"
+        )
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Figures of speed as ratios against a named peer on the same work in one run."""

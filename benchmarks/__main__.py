@@ -1,0 +1,6 @@
+"""`python -m benchmarks` runs every benchmark of the project, one after the other."""
+
+from benchmarks import adapter
+
+if __name__ == "__main__":
+    adapter.main([])

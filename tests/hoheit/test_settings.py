@@ -1,0 +1,155 @@
+"""Settings are read as a whole, and refused with the key, the value and what is allowed."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hoheit.errors import SettingsError
+from hoheit.home import Home
+from hoheit.settings import Settings, complete, load, sections
+from hoheit.template import render
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("HOHEIT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def write(home: Home, text: str) -> None:
+    home.path.mkdir(exist_ok=True)
+    home.settings_file.write_text(text)
+
+
+def test_without_a_file_every_key_has_its_default(home: Home) -> None:
+    assert load(home).adapter.port == 8081
+
+
+def test_the_documented_file_as_it_stands_changes_nothing(home: Home) -> None:
+    write(home, render())
+    assert load(home) == Settings()
+
+
+def test_the_documented_file_names_every_key_with_a_description() -> None:
+    text = render()
+    for section, model in sections():
+        assert f"[{section}]" in text
+        for key, field in model.model_fields.items():
+            if f"{section}.{key}" not in dict(sections()):
+                assert f"# {key} = " in text, f"{section}.{key} is missing"
+            assert field.description, f"{section}.{key} is not described"
+
+
+def test_every_documented_default_is_accepted_when_it_is_set(home: Home) -> None:
+    lines = []
+    for line in render().splitlines():
+        found = re.match(r"# (\w+ = .+)", line)
+        if line.startswith("# [["):
+            break
+        # A key without a default is shown with an empty example, which need not be valid.
+        lines.append(found[1] if found and not found[1].endswith(('= ""', "= 0")) else line)
+    text = "\n".join(lines)
+    assert len(tomllib.loads(text)["adapter"]) > 4
+    write(home, text)
+    assert load(home) == Settings()
+
+
+def test_a_variable_wins_over_the_file(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, "[adapter]\nport = 9001\nstall_timeout_s = 7\n")
+    monkeypatch.setenv("HOHEIT_ADAPTER__PORT", "9002")
+    adapter = load(home).adapter
+    assert (adapter.port, adapter.stall_timeout_s) == (9002, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[adapter]\nprot = 9001\n", ["'adapter.prot'", "Did you mean 'port'", "stall_timeout_s"]),
+        ("[adaptor]\nport = 9001\n", ["'adaptor'", "Did you mean 'adapter'"]),
+        ("[adapter]\nport = 'many'\n", ["'adapter.port'", "'many'", "integer"]),
+        ("[adapter]\nport = 99999\n", ["'adapter.port'", "99999", "65535"]),
+        ("[open_webui]\nedition = 'tiny'\n", ["'open_webui.edition'", "'tiny'", "slim", "full"]),
+        (
+            "[[files.roots]]\nname = 'a'\npath = '/'\ndata_class = 'hidden'\n",
+            ["files.roots.0.data_class", "'hidden'", "confidential"],
+        ),
+        (
+            "[[files.roots]]\nname = 'a'\npath = '/'\nclas = 'public'\n",
+            ["files.roots.0.clas", "data_class"],
+        ),
+        ("[adapter\n", ["not valid TOML"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(home: Home, text: str, said: list[str]) -> None:
+    write(home, text)
+    with pytest.raises(SettingsError) as error:
+        load(home)
+    for word in said:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HOHEIT_ADAPTER__PROT", "1", "HOHEIT_ADAPTER__PORT"),
+        ("HOHEIT_ADPTER__PORT", "1", "HOHEIT_ADAPTER__PORT"),
+        ("HOHEIT_FILES__ROOTS", "/srv/docs", "JSON"),
+        ("HOHEIT_ADAPTER__PORT", "many", "many"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load(home)
+    assert said in str(error.value)
+
+
+def test_a_refused_secret_is_not_repeated(home: Home) -> None:
+    write(home, "[open_webui]\nadmin_password = ['hunter2hunter2']\n")
+    with pytest.raises(SettingsError) as error:
+        load(home)
+    assert "admin_password" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_settings_file_that_does_not_exist_is_an_error(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load(home, tmp_path / "missing.toml")
+
+
+def test_completing_fills_in_secrets_upstream_and_example_site(home: Home) -> None:
+    settings = complete(load(home), home)
+    assert [upstream.name for upstream in settings.adapter.upstreams] == ["embedded"]
+    assert settings.adapter.upstreams[0].api_key == settings.embedded.api_key
+    assert settings.adapter.model("smollm2-135m").tool_calls == "schema"
+    assert {root.data_class for root in settings.files.roots} == {"public", "internal"}
+    assert settings.files.token
+    assert settings.files.token != settings.databases.token
+    again = complete(load(home), home)
+    assert again == settings
+
+
+def test_another_upstream_stands_beside_the_embedded_one(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstreams = [{"name": "far", "base_url": "http://127.0.0.1:1/v1"}]
+    monkeypatch.setenv("HOHEIT_ADAPTER__UPSTREAMS", json.dumps(upstreams))
+    adapter = complete(load(home), home).adapter
+    assert [upstream.name for upstream in adapter.upstreams] == ["embedded", "far"]
+
+
+def test_without_the_embedded_engine_only_configured_upstreams_remain(home: Home) -> None:
+    write(home, "[embedded]\nenabled = false\n")
+    assert complete(load(home), home).adapter.upstreams == ()

@@ -57,11 +57,16 @@ class Finish(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The answer ends here and is not complete; the text so far stays valid."""
+    """The answer ends here and is not complete; the text so far stays valid.
+
+    `status` is the HTTP status that fits when nothing of the answer has been sent yet.
+    """
 
     message: str
     type: str = "upstream_error"
     code: str | None = None
+    status: int = 502
 
 
-Event: TypeAlias = Text | Reasoning | ToolCallDelta | Usage | Finish | Failure
+Part: TypeAlias = Text | Reasoning | ToolCallDelta | Usage | Finish
+Event: TypeAlias = Part | Failure

@@ -48,7 +48,7 @@ class OpenWebUIClient:
                 "Give one such as http://127.0.0.1:8080.",
             )
         self.address = address.rstrip("/")
-        self._token = token
+        self.token = token
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -103,7 +103,7 @@ class OpenWebUIClient:
                 f"Open WebUI at {self.address} asks {email} for a second factor.",
                 "Use an admin's API token instead of the password.",
             )
-        self._token = token
+        self.token = token
 
     async def require_admin(self) -> None:
         """Raises NotAllowedError unless the session is an admin's."""
@@ -215,12 +215,15 @@ class OpenWebUIClient:
     async def post(self, path: str, body: JsonObject) -> Any:
         return await self._call("POST", path, body)
 
+    async def delete(self, path: str) -> Any:
+        return await self._call("DELETE", path, None)
+
     async def _call(self, method: str, path: str, body: JsonObject | None) -> Any:
         if self._session is None:
             raise RuntimeError("the client is used outside its 'async with' block")
         headers = {"Accept": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         try:
             async with self._session.request(
                 method, self.address + path, json=body, headers=headers, allow_redirects=False

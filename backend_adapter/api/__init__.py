@@ -1,0 +1,1 @@
+"""The way in: the OpenAI API as the adapter's clients see it."""

@@ -1,0 +1,222 @@
+"""Reads the chunks of an OpenAI-compatible stream into events.
+
+Only the fields below are decoded. Whatever else a chunk carries does not exist for the adapter, so it
+cannot travel on.
+"""
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from backend_adapter.chat.events import (
+    Event,
+    Failure,
+    Finish,
+    FinishReason,
+    Reasoning,
+    Text,
+    ToolCallDelta,
+    Usage,
+)
+from backend_adapter.chat.plain import plain_text
+
+_MAX_TOOL_CALLS = 128
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+# Engines name the same few endings differently; what is not here is no ending anybody planned.
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Chunk)
+
+
+class ChunkDecoder:
+    """Reads the data of one stream's events, in order; `close` tells how the stream ended.
+
+    `upstream` is the name that failures call the sender by. `choices` is how many choices were asked
+    for: a chunk about another one is not accepted.
+    """
+
+    def __init__(self, upstream: str, choices: int = 1) -> None:
+        self._upstream = upstream
+        self._choices = choices
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._tool_calls: dict[tuple[int, int], str] = {}
+        self._usage: Usage | None = None
+        self.done = False
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield what one event's data holds; a Failure is the last thing it yields.
+
+        Nothing more may be fed once `done` is set.
+        """
+        if not data:
+            return
+        if data == b"[DONE]":
+            yield from self.close()
+            return
+        try:
+            chunk = _decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            yield self._fail("sent a chunk that cannot be read", "unreadable_chunk")
+            return
+        if chunk.error is not None:
+            yield self._error(chunk.error)
+            return
+        if chunk.usage is not None:
+            self._usage = _usage(chunk.usage)
+        for choice in chunk.choices or ():
+            if not 0 <= choice.index < self._choices:
+                yield self._fail("answered with a choice nobody asked for", "unexpected_choice")
+                return
+            for event in self._choice(choice):
+                yield event
+                if isinstance(event, Failure):
+                    return
+
+    def close(self) -> Iterator[Event]:
+        """The stream is over: yield the token counts, or a Failure if the answer is not complete."""
+        if self.done:
+            return
+        self.done = True
+        if not self._finished or self._begun != self._finished:
+            yield self._fail("ended the stream before the answer was complete", "incomplete")
+        elif self._usage is not None:
+            yield self._usage
+
+    def _choice(self, choice: _Choice) -> Iterator[Event]:
+        index = choice.index
+        if index in self._finished:
+            return
+        self._begun.add(index)
+        delta = choice.delta or _Delta()
+        if thought := delta.reasoning_content or delta.reasoning or delta.thinking:
+            yield Reasoning(thought, index)
+        if text := choice.text or delta.content or delta.refusal:
+            yield Text(text, index)
+        for position, call in enumerate(delta.tool_calls or ()):
+            yield self._tool_call(index, position if call.index is None else call.index, call)
+            if self.done:
+                return
+        if choice.finish_reason:
+            reason = _FINISH_REASONS.get(choice.finish_reason)
+            if reason is None:
+                yield self._fail("broke the answer off", "incomplete")
+                return
+            # vLLM says "tool_calls" when a forced call never came because the thinking did not end.
+            if reason == "tool_calls" and not any(key[0] == index for key in self._tool_calls):
+                reason = "stop"
+            self._finished.add(index)
+            yield Finish(reason, index)
+
+    def _tool_call(self, choice: int, index: int, call: _ToolCall) -> ToolCallDelta | Failure:
+        function = call.function or _Function()
+        arguments = function.arguments or ""
+        if isinstance(arguments, dict):
+            arguments = msgspec.json.encode(arguments).decode()
+        if (choice, index) in self._tool_calls:
+            return ToolCallDelta(index, arguments=arguments, choice=choice)
+        name = function.name or ""
+        if not 0 <= index < _MAX_TOOL_CALLS or not _TOOL_NAME.fullmatch(name):
+            return self._fail("made a tool call that cannot be read", "unreadable_tool_call")
+        # A model may have been taught the form of these ids (Kimi K2: functions.NAME:INDEX) and reads
+        # them again in the next turn, so a plain and unused one is kept.
+        call_id = call.id or ""
+        if not _TOOL_NAME.fullmatch(call_id) or call_id in self._tool_calls.values():
+            call_id = f"call_{uuid.uuid4().hex}"
+        self._tool_calls[choice, index] = call_id
+        return ToolCallDelta(index, call_id, name, arguments, choice)
+
+    def _error(self, error: object) -> Failure:
+        detail = error.get("message") if isinstance(error, dict) else error
+        code = error.get("code") if isinstance(error, dict) else None
+        text = plain_text(detail) if isinstance(detail, str) else ""
+        status = code if code in (400, 413, 422, 429) else 502
+        failure = self._fail(f"reported an error: {text or 'no reason given'}", "upstream_error")
+        return msgspec.structs.replace(failure, status=status)
+
+    def _fail(self, message: str, code: str) -> Failure:
+        self.done = True
+        return Failure(f"Upstream {self._upstream} {message}.", code=code)
+
+
+def _decode(data: bytes) -> _Chunk:
+    try:
+        return _DECODER.decode(data)
+    except UnicodeDecodeError:
+        # The event stream standard has a reader replace such bytes.
+        return _DECODER.decode(data.decode(errors="replace"))
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens or 0,
+        cached_tokens=prompt.cached_tokens if prompt else None,
+        reasoning_tokens=completion.reasoning_tokens if completion else None,
+    )

@@ -1,0 +1,15 @@
+"""Foreign text, such as an upstream's error message, made safe to show."""
+
+import re
+
+_TAG = re.compile(r"<[/!?A-Za-z][^>]*(?:>|$)")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def plain_text(text: str, max_chars: int = 300) -> str:
+    """One line of at most `max_chars` characters without markup, control or direction characters."""
+    text = text[: max_chars * 10]
+    while (stripped := _TAG.sub("", text)) != text:
+        text = stripped
+    text = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"

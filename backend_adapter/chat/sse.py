@@ -1,0 +1,81 @@
+"""Server-sent events from bytes, however the network cut them.
+
+The rules are those of the WHATWG HTML standard, section 9.2.6 "Interpreting an event stream". Only the
+data of an event is of use here: its type, its id and `retry` are read over.
+"""
+
+import re
+from collections.abc import Iterator
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class EventTooLongError(ValueError):
+    """A line, or the data of one event, is longer than the parser may hold."""
+
+
+class SseParser:
+    """Turns the bytes of one stream into the data of its events.
+
+    The result does not depend on how the bytes are cut into pieces. An event that the stream's end cuts
+    off is dropped, as the standard says.
+    """
+
+    def __init__(self, max_event_bytes: int = 1024 * 1024) -> None:
+        self._max = max_event_bytes
+        self._buffer = bytearray()
+        self._searched = 0  # so much of the buffer holds no line end
+        self._after_cr = False  # a line feed that comes next belongs to the last line's end
+        self._at_start = True
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Yield the data of each event that `piece` completes; consume the iterator fully.
+
+        Raises EventTooLongError after the events before the one that is too long.
+        """
+        buffer = self._buffer
+        buffer += piece
+        start = 0
+        if self._at_start:
+            if len(buffer) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(buffer):
+                return
+            self._at_start = False
+            if buffer.startswith(_BYTE_ORDER_MARK):
+                start = len(_BYTE_ORDER_MARK)
+        if self._after_cr and buffer:
+            self._after_cr = False
+            if buffer[0] == 0x0A:
+                start = 1
+        position = max(start, self._searched)
+        while match := _LINE_END.search(buffer, position):
+            line = bytes(buffer[start : match.start()])
+            start = position = match.end()
+            self._after_cr = start == len(buffer) and match.group() == b"\r"
+            data = self._line(line)
+            if data is not None:
+                yield data
+        del buffer[:start]
+        self._searched = len(buffer)
+        if len(buffer) > self._max:
+            raise EventTooLongError(f"a line is longer than {self._max} bytes")
+
+    def _line(self, line: bytes) -> bytes | None:
+        if len(line) > self._max:
+            raise EventTooLongError(f"a line is longer than {self._max} bytes")
+        if not line:
+            if not self._data:
+                return None
+            data = b"\n".join(self._data)
+            self._data = []
+            self._data_bytes = 0
+            return data
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data_bytes += len(value) + 1
+            if self._data_bytes > self._max:
+                raise EventTooLongError(f"an event is longer than {self._max} bytes")
+            self._data.append(value.removeprefix(b" "))
+        return None

@@ -1,0 +1,108 @@
+"""Every error the adapter raises on purpose, and how each looks to a client of the OpenAI API.
+
+AdapterError
+├── SettingsError          the adapter cannot start
+├── RequestError           400  the request itself is at fault
+│   ├── RequestTooLargeError   413
+│   ├── UnauthorizedError      401
+│   └── UnknownModelError      404
+├── UpstreamError          502  an upstream is at fault
+│   └── UpstreamTimeoutError   504
+├── NoUpstreamError        503  nothing is configured or reachable
+└── ClientLeftError        499  nobody is there to read the answer
+"""
+
+from typing import ClassVar
+
+
+class AdapterError(Exception):
+    """Root of the family: what went wrong, with the offending value, and what to do about it."""
+
+    status: int = 500
+    type: ClassVar[str] = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str = "",
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+        self.param = param
+        self.code = code
+        if status is not None:
+            self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+    def as_openai(self) -> dict[str, dict[str, str | None]]:
+        """The body of an error answer, in the form that OpenAI's clients read."""
+        return {
+            "error": {
+                "message": str(self),
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class SettingsError(AdapterError):
+    """The adapter refuses to start with these settings."""
+
+
+class RequestError(AdapterError):
+    """The client asked for something that cannot be done as asked."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class RequestTooLargeError(RequestError):
+    """The request's body is longer than `max_request_bytes`."""
+
+    status = 413
+
+
+class UnauthorizedError(RequestError):
+    """The API key is missing or wrong."""
+
+    status = 401
+
+
+class UnknownModelError(RequestError):
+    """No upstream offers a model of this name."""
+
+    status = 404
+
+
+class UpstreamError(AdapterError):
+    """An upstream failed, refused, or answered with something unreadable."""
+
+    status = 502
+    type = "upstream_error"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """An upstream did not connect, begin or go on within its time limit."""
+
+    status = 504
+
+
+class NoUpstreamError(AdapterError):
+    """There is no upstream that could be asked."""
+
+    status = 503
+    type = "upstream_error"
+
+
+class ClientLeftError(AdapterError):
+    """The client closed its connection, or stopped reading, before the answer was complete."""
+
+    status = 499

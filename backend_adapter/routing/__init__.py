@@ -1,0 +1,1 @@
+"""Which upstreams can answer for which model, and who is asked."""

@@ -1,0 +1,53 @@
+"""Runs the adapter until it is told to stop."""
+
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from backend_adapter.app import create_app
+from backend_adapter.errors import SettingsError
+from backend_adapter.settings import AdapterSettings
+
+# How long requests in progress may go on after the signal to stop, in seconds.
+_GRACE_S = 5
+
+
+def serve(settings: AdapterSettings) -> None:
+    """Listen and answer until SIGINT or SIGTERM. Raises SettingsError if it cannot start."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    with _listen(settings.host, settings.port) as listening:
+        # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"The adapter cannot listen on {host}, port {port}: {error.strerror or error}.",
+            "Stop what uses that port, or set another one under [adapter] in hoheit.toml.",
+        ) from None

@@ -1,0 +1,1 @@
+"""The way out: one client for every server that speaks the OpenAI API."""

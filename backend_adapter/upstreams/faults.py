@@ -1,0 +1,102 @@
+"""What an upstream's faults are called towards a client: by the upstream's name, with a remedy.
+
+Its address and its key are never part of an error, nor is anything it sent but a plain reason.
+"""
+
+import msgspec
+
+from backend_adapter.chat.plain import plain_text
+from backend_adapter.errors import AdapterError, RequestError, UpstreamError, UpstreamTimeoutError
+
+# Statuses with which an upstream says that the request itself is at fault.
+REQUEST_FAULTS = (400, 413, 422)
+OVERLOADED = 429
+
+
+def refusal(name: str, status: int, body: bytes) -> AdapterError:
+    """An answer with another status than 200; `body` matters only where it may hold a reason."""
+    if status in REQUEST_FAULTS:
+        return RequestError(
+            f"Upstream {name} refused the request: {_reason(body)}.",
+            "Correct the request and send it again.",
+            code="refused_by_upstream",
+            status=status,
+        )
+    if status == OVERLOADED:
+        return UpstreamError(
+            f"Upstream {name} is overloaded: {_reason(body)}.",
+            "Try again in a moment.",
+            code="upstream_overloaded",
+            status=OVERLOADED,
+        )
+    if status in (401, 403):
+        return UpstreamError(
+            f"Upstream {name} does not accept the adapter's key (HTTP {status}).",
+            "Set the api_key of this upstream in hoheit.toml.",
+            code="upstream_key_refused",
+        )
+    if status == 404:
+        remedy = "Check that it has the model, and its base_url in hoheit.toml."
+    elif 300 <= status < 400:
+        remedy = "Set its base_url in hoheit.toml to the address that it redirects to."
+    else:
+        remedy = "Look into that server's own log, or try again in a moment."
+    return UpstreamError(
+        f"Upstream {name} failed with HTTP {status}.", remedy, code="upstream_failed"
+    )
+
+
+def unreachable(name: str, error: Exception) -> UpstreamError:
+    """No connection, or one that broke; the error's own text may hold the address, so it stays here."""
+    return UpstreamError(
+        f"Upstream {name} cannot be reached ({type(error).__name__}).",
+        "Check that it runs, and its base_url in hoheit.toml.",
+        code="upstream_unreachable",
+    )
+
+
+def no_connection(name: str, limit_s: float) -> UpstreamError:
+    """Nothing accepted a connection in time."""
+    return UpstreamError(
+        f"Upstream {name} did not accept a connection within {limit_s:g} s.",
+        "Check that it runs, its base_url, and connect_timeout_s in hoheit.toml.",
+        code="upstream_unreachable",
+    )
+
+
+def too_slow(name: str, what: str, limit_s: float, setting: str) -> UpstreamTimeoutError:
+    """A time limit has passed; `setting` is the one to raise."""
+    return UpstreamTimeoutError(
+        f"Upstream {name} {what} within {limit_s:g} s.",
+        f"Try again, or raise {setting} in hoheit.toml.",
+        code="upstream_timeout",
+    )
+
+
+def unreadable(name: str, what: str) -> UpstreamError:
+    """It answers, but not in the way of an OpenAI API."""
+    return UpstreamError(
+        f"Upstream {name} answered with {what}.",
+        "Check that its base_url in hoheit.toml is that of an OpenAI API.",
+        code="upstream_unreadable",
+    )
+
+
+class _Detail(msgspec.Struct):
+    message: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Detail | str = ""
+    message: str = ""
+    detail: str = ""
+
+
+def _reason(body: bytes) -> str:
+    """The reason in a JSON error body; anything else, an HTML page for one, holds none to be shown."""
+    try:
+        read = msgspec.json.decode(body, type=_ErrorBody)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "no reason given"
+    reason = read.error if isinstance(read.error, str) else read.error.message
+    return plain_text(reason or read.message or read.detail).rstrip(".") or "no reason given"

@@ -1,0 +1,1 @@
+"""Sources of the example site: texts, name lists and the code that turns them into files."""

@@ -1,0 +1,1 @@
+"""The files server: lists, searches and reads documents under confined folders."""

@@ -1,0 +1,63 @@
+"""Scripted upstreams and adapters in front of them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from scripted import (
+    DEADLINE_S,
+    KEY,
+    Client,
+    RunningAdapter,
+    ScriptedUpstream,
+    StartAdapter,
+)
+
+from backend_adapter.settings import AdapterSettings, UpstreamSettings
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    scripted = ScriptedUpstream()
+    runner = await scripted.serve()
+    yield scripted
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def second_upstream() -> AsyncIterator[ScriptedUpstream]:
+    scripted = ScriptedUpstream()
+    runner = await scripted.serve()
+    yield scripted
+    await runner.cleanup()
+
+
+@pytest.fixture
+def start_adapter() -> Iterator[StartAdapter]:
+    """Start an adapter in front of scripted upstreams; keywords are settings."""
+    running: list[RunningAdapter] = []
+
+    def start(*upstreams: ScriptedUpstream, **settings: Any) -> RunningAdapter:
+        named = tuple(
+            UpstreamSettings(name=f"up{number}", base_url=each.base_url, api_key="upstream-key")
+            for number, each in enumerate(upstreams)
+        )
+        settings = {"api_key": KEY, "upstreams": named, "catalogue_refresh_s": 0.2, **settings}
+        adapter = RunningAdapter(AdapterSettings(**settings))
+        adapter.start()
+        running.append(adapter)
+        return adapter
+
+    yield start
+    for adapter in running:
+        adapter.stop()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield Client(session)
+
+

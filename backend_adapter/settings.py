@@ -2,10 +2,28 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    value = key.get_secret_value()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a key is sent in a header: use printable ASCII characters without spaces")
+    return key
+
+
+Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 
 
 class UpstreamSettings(BaseModel):
@@ -15,7 +33,7 @@ class UpstreamSettings(BaseModel):
 
     name: Name = Field(description="Short name that errors and logs call this upstream by.")
     base_url: BaseUrl = Field(description="Address of its OpenAI API, usually ending in /v1.")
-    api_key: SecretStr | None = Field(
+    api_key: Key | None = Field(
         None, description="Key sent to it as a bearer token; none is sent when this is absent."
     )
     engine: Literal["llama.cpp", "vllm", "petals", "openai"] = Field(
@@ -56,7 +74,7 @@ class AdapterSettings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8081, ge=0, le=65535, description="TCP port to listen on.")
-    api_key: SecretStr | None = Field(
+    api_key: Key | None = Field(
         None, description="Key that clients must send as a bearer token; required."
     )
     upstreams: tuple[UpstreamSettings, ...] = Field(

@@ -238,8 +238,11 @@ def main() -> None:
         _complain(error, 2)
     except (HoheitError, AdapterError, SiteError) as error:
         _complain(error, 1)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _complain(f"the system refuses: {error.strerror or error}{where}", 1)
 
 
-def _complain(error: Exception, status: int) -> NoReturn:
+def _complain(error: object, status: int) -> NoReturn:
     typer.secho(f"error: {error}", err=True, fg="red")
     sys.exit(status)

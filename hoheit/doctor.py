@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import aiohttp
-from mcp_servers.databases.settings import DatabaseSettings
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +23,7 @@ from hoheit.parts import Part, parts, require_free_ports
 from hoheit.secrets import NAMES
 from hoheit.settings import Settings
 from hoheit.status import look
+from mcp_servers.databases.settings import DatabaseSettings
 
 Verdict: TypeAlias = Literal["ok", "warning", "fault"]
 
@@ -42,13 +42,15 @@ class Check:
 
 
 async def examine(home: Home, settings: Settings) -> list[Check]:
-    """Every check of this site; `settings` are the completed ones. Starts and changes nothing."""
+    """Every check of this site; `settings` are the completed ones. Starts nothing."""
     checks = [*_machine(home), *_secrets(settings, home), *_environments(settings, home)]
     checks += _documents(settings)
     checks += [await asyncio.to_thread(_database, each) for each in settings.databases.databases]
     checks += [check async for check in _parts(home, settings)]
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
         for upstream in settings.adapter.upstreams:
+            if upstream.name == "embedded" and settings.embedded.enabled:
+                continue  # looked at as a part
             url = f"{str(upstream.base_url).rstrip('/')}/models"
             setting = "the upstream's base_url and api_key in hoheit.toml"
             subject = f"upstream {upstream.name}"

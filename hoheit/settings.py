@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -25,6 +24,7 @@ from hoheit.errors import SettingsError
 from hoheit.home import CHECKOUT, Home
 from hoheit.open_webui.settings import OpenWebUISettings
 from hoheit.orphans import PARENT_VARIABLE
+from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.files.settings import FilesSettings, RootSettings
 
 _PREFIX = "HOHEIT_"
@@ -202,7 +202,7 @@ def _example_roots() -> tuple[RootSettings, ...]:
 
 def _example_databases() -> tuple[DatabaseSettings, ...]:
     file = CHECKOUT / "examples" / "site" / "lindenau.db"
-    return (DatabaseSettings(name="lindenau", url=f"sqlite:///{file}"),) if file.is_file() else ()
+    return (DatabaseSettings(name="lindenau", url=SecretStr(f"sqlite:///{file}")),) if file.is_file() else ()
 
 
 def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[BaseModel]]]:

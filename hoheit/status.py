@@ -25,6 +25,7 @@ async def look(home: Home, wanted: list[Part]) -> list[PartState]:
 async def _look_at(
     session: aiohttp.ClientSession, part: Part, written: PartState | None, supervised: bool
 ) -> PartState:
+    stopped = PartState(part.name, part.address, "stopped")
     lives = written is not None and written.process is not None and written.process.lives()
     if written is None or not (supervised or lives):
         if await answers(session, part.address + part.health):
@@ -33,7 +34,8 @@ async def _look_at(
         if written is not None and written.state in ("ready", "starting"):
             detail = "its supervisor was killed, and it ended with it; start it with 'hoheit up'"
             return PartState(part.name, part.address, "failed", None, detail)
-        return PartState(part.name, part.address, "stopped")
+        # Why the last start failed stays to be read until the next one.
+        return written if written and written.state == "failed" else stopped
     if written.state == "ready":
         if not lives:
             return replace(written, state="failed", process=None, detail="its process is gone")

@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long one write may wait for a client that does not read, in seconds.
-_WRITE_TIMEOUT_S = 60
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -90,15 +88,22 @@ class EventStream(Response):
     """Sends frames as they come, and a comment where none come for `keep_alive_s`.
 
     The status line waits for the first frame or the first comment, so that an error before either is an
-    HTTP error like any other. A later one is the stream's last frame.
+    HTTP error like any other. A later one is the stream's last frame. A client that does not read for
+    `write_timeout_s` has left.
     """
 
     def __init__(
-        self, frames: AsyncGenerator[bytes, None], *, keep_alive_s: float, record: Record
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        record: Record,
+        keep_alive_s: float,
+        write_timeout_s: float = 60,
     ) -> None:
         super().__init__()
         self._frames = frames
         self._keep_alive_s = keep_alive_s
+        self._write_timeout_s = write_timeout_s
         self._record = record
         self._begun = False
         self._writing = asyncio.Lock()
@@ -136,7 +141,7 @@ class EventStream(Response):
 
     async def _write(self, send: Send, frame: bytes) -> None:
         try:
-            async with asyncio.timeout(_WRITE_TIMEOUT_S), self._writing:
+            async with asyncio.timeout(self._write_timeout_s), self._writing:
                 if not self._begun:
                     self._begun = True
                     await send(

@@ -36,7 +36,10 @@ class Catalogue:
     async def keep_fresh(self) -> None:
         """Ask the upstreams again and again, until cancelled."""
         while True:
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception:
+                log.exception("The models of the upstreams could not be refreshed.")
             await asyncio.sleep(
                 self._refresh_s if self.can_answer() else min(_EAGER_REFRESH_S, self._refresh_s)
             )

@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,8 @@ from mcp_servers.files.words import Term, fold, terms
 _VERSION: Final = 1
 _CANDIDATES: Final = 60
 _MOST_PER_DOCUMENT: Final = 3
-_PART_WEIGHT: Final = 0.5
+_COMPOUND_FIT: Final = 0.7
+_PART_FIT: Final = 0.5
 _MIN_PART: Final = 4
 
 _SCHEMA: Final = f"""
@@ -140,16 +141,17 @@ class Index:
         with self._lock:
             total = int(self._db.execute("SELECT count(*) FROM passage").fetchone()[0])
             weights = {term: self._rarity(term, total) for term in asked}
-            parts = [part for term in asked for part in self._compound(term)]
+            compounds = {term: self._compound(term) for term in asked}
+            parts = [part for pair in compounds.values() for part in pair]
             match = [_word_match(term) for term in asked] + [f'"{part}"*' for part in parts]
             found = self._look("word", " OR ".join(match))
-            scored = _score(found, asked, weights)
+            scored = _score(found, weights, compounds)
             if not scored or scored[0].unmatched:
                 missing = scored[0].unmatched if scored else asked
                 pieces = [f'"{term.stem}"' for term in missing if len(term.stem) >= 3]
                 if pieces:
                     found = {**self._look("piece", " OR ".join(pieces)), **found}
-                    scored = _score(found, asked, weights)
+                    scored = _score(found, weights, compounds)
         return _pick(scored, limit)
 
     def _rarity(self, term: Term, total: int) -> float:
@@ -209,25 +211,30 @@ def _word_match(term: Term) -> str:
 
 
 def _score(
-    found: dict[int, _Found], asked: Sequence[Term], weights: dict[Term, float]
+    found: dict[int, _Found], weights: dict[Term, float], compounds: dict[Term, tuple[str, ...]]
 ) -> list[_Scored]:
     """Best first: how much of the question a passage covers, then how relevant its words are."""
     best = max((item.relevance for item in found.values()), default=0.0) or 1.0
     whole = sum(weights.values())
     scored = []
     for item in found.values():
-        covered, unmatched = 0.0, []
-        for term in asked:
-            at = "" if term.is_number else re.escape(term.stem)
-            if re.search(rf"\b{at}" if at else rf"\b{term.word}\b", item.folded):
-                covered += weights[term]
-            elif at and len(term.stem) >= 3 and term.stem in item.folded:
-                covered += weights[term] * _PART_WEIGHT
-            else:
-                unmatched.append(term)
+        fits = {term: _fit(term, compounds[term], item.folded) for term in weights}
+        covered = sum(weights[term] * fit for term, fit in fits.items())
+        unmatched = tuple(term for term, fit in fits.items() if not fit)
         score = covered / whole * (1 + item.relevance / best)
-        scored.append(_Scored(score, item.hit, tuple(unmatched)))
+        scored.append(_Scored(score, item.hit, unmatched))
     return sorted(scored, key=lambda s: (-s.score, s.hit.path, s.hit.anchor))
+
+
+def _fit(term: Term, compound: tuple[str, ...], folded: str) -> float:
+    """How well a passage has a word of the question: 1 as a word's beginning, less in pieces."""
+    if term.is_number:
+        return float(re.search(rf"\b{term.word}\b", folded) is not None)
+    if re.search(rf"\b{re.escape(term.stem)}", folded):
+        return 1.0
+    if compound and all(part in folded for part in compound):
+        return _COMPOUND_FIT
+    return _PART_FIT if len(term.stem) >= 3 and term.stem in folded else 0.0
 
 
 def _pick(scored: list[_Scored], limit: int) -> list[Hit]:

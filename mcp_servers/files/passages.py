@@ -10,6 +10,8 @@ from mcp_servers.files.documents import Document, Part
 PASSAGE_CHARS: Final = 600
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
+# Pages of a PDF have no empty lines; a statute's paragraphs still begin where these match.
+_PARAGRAPH = re.compile(r"^(§+ ?\d|\d{1,2}(\.\d{1,2})*\.? [A-ZÄÖÜ]|(TOP|Art\.|Artikel|Section) \d)")
 _TABLE_RULE = re.compile(r"^\|[\s:|-]+\|\s*$")
 
 
@@ -24,7 +26,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Lines between two empty ones; `header` is what each piece of a table repeats."""
+    """Lines that belong together; `header` is what each piece of a table repeats."""
 
     text: str
     line: int
@@ -66,16 +68,16 @@ def _packed(part: Part) -> Iterator[tuple[int, str]]:
 
 def _blocks(part: Part) -> Iterator[_Block]:
     lines: list[str] = []
-    first = number = part.line or 1
-    for number, line in enumerate([*part.text.split("\n"), ""], start=first):
-        if line.strip():
+    for number, line in enumerate([*part.text.split("\n"), ""], start=part.line or 1):
+        if line.strip() and not (lines and _PARAGRAPH.match(line)):
             lines.append(line.rstrip())
-        elif lines:
+            continue
+        if lines:
             header = part.header
             if not header and len(lines) > 2 and _TABLE_RULE.match(lines[1]):
                 header = "\n".join(lines[:2])
             yield _Block("\n".join(lines), number - len(lines), header)
-            lines = []
+        lines = [line.rstrip()] if line.strip() else []
 
 
 def _pieces(block: _Block) -> Iterator[tuple[int, str]]:

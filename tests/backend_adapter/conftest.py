@@ -59,5 +59,3 @@ async def client() -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield Client(session)
-
-

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from pydantic import ValidationError
@@ -32,26 +32,28 @@ def free_port() -> int:
         return port
 
 
-Start = Callable[[], subprocess.Popen[str]]
-
-
 @pytest.fixture
 def process(free_port: int) -> Iterator[subprocess.Popen[str]]:
     """The running adapter, once it answers."""
-    started = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(free_port)], stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", PROGRAM, str(free_port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
+        try:
+            wait_for(f"http://127.0.0.1:{free_port}/health", started)
+            yield started
+        finally:
+            started.kill()
+
+
+def wait_for(url: str, process: subprocess.Popen[str]) -> None:
+    """Return once the address answers."""
     deadline = time.monotonic() + 20
     while True:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{free_port}/health", timeout=5).close()
-            break
+            urllib.request.urlopen(url, timeout=5).close()
+            return
         except OSError:
-            assert started.poll() is None and time.monotonic() < deadline
+            assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-    yield started
-    started.kill()
-    started.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -90,6 +92,8 @@ def test_without_a_key_it_does_not_start(key: str | None):
         {"models": [{"id": "a"}, {"id": "a"}]},
         {"models": [{"id": "a", "reasoning": "often"}]},
         {"connect_timeout_s": 0},
+        {"api_key": "Schlüssel"},
+        {"api_key": "two words"},
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict):

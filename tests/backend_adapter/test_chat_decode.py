@@ -66,7 +66,9 @@ def test_thinking_that_comes_under_two_names_is_taken_once():
 
 def test_unknown_fields_do_not_exist():
     events = decode(
-        chunk({"content": "a", "event": {"type": "execute"}}, event={"type": "execute"}, sources=[]),
+        chunk(
+            {"content": "a", "event": {"type": "execute"}}, event={"type": "execute"}, sources=[]
+        ),
         chunk(finish="stop", usage=None),
     )
     assert events == [Text("a"), Finish("stop")]
@@ -204,7 +206,7 @@ def test_token_counts_of_the_last_chunk_count():
         "prompt_tokens_details": {"cached_tokens": 4},
         "completion_tokens_details": {"reasoning_tokens": 1},
     }
-    early = chunk({"content": "a"}, **{"usage": {"prompt_tokens": 5, "completion_tokens": 1}})
+    early = chunk({"content": "a"}, usage={"prompt_tokens": 5, "completion_tokens": 1})
     events = decode(early, chunk(finish="stop", usage=details), "[DONE]")
     assert events[-1] == Usage(5, 2, cached_tokens=4, reasoning_tokens=1)
 
@@ -216,11 +218,15 @@ def test_what_follows_a_choice_s_end_is_not_part_of_it():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["choices", "delta", "index", "content", "error", "usage", "tool_calls"]),
-        inner,
-        max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "delta", "index", "content", "error", "usage", "tool_calls"]
+            ),
+            inner,
+            max_size=3,
+        )
     ),
 )
 

@@ -69,7 +69,9 @@ async def test_a_model_whose_template_opens_the_tag_begins_with_thinking(
     assert (joined(events, Reasoning), joined(events, Text)) == (thought, text)
 
 
-FRAGMENTS = st.sampled_from(["<think>", "</think>", "<", "</", "think>", " ", "\n", "ä", "word", "🏛"])
+FRAGMENTS = st.sampled_from(
+    ["<think>", "</think>", "<", "</", "think>", " ", "\n", "ä", "word", "🏛"]
+)
 ANSWERS = st.lists(FRAGMENTS, max_size=12).map("".join)
 
 

@@ -96,7 +96,7 @@ def test_doctor_finds_a_healthy_site_healthy(house: House) -> None:
     checks = json.loads(result.stdout)["checks"]
     assert [check for check in checks if check["verdict"] == "fault"] == []
     assert result.returncode == 0
-    assert {"adapter token", "files token", "upstream embedded"} <= {c["subject"] for c in checks}
+    assert {"adapter token", "files token", "embedded token"} <= {c["subject"] for c in checks}
 
 
 def test_doctor_finds_a_wrong_token_and_says_what_to_do(house: House, tmp_path: Path) -> None:

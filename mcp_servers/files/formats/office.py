@@ -37,7 +37,8 @@ def read_docx(file: BinaryIO, name: str) -> Document:
         elif text and style.startswith("List"):
             text = f"- {text}"
         blocks.append(text)
-    document = sections(clean("\n\n".join(filter(None, blocks))), name, lines=False)
+    text = re.sub(r"^(- .*)\n\n(?=- )", r"\1\n", "\n\n".join(filter(None, blocks)), flags=re.M)
+    document = sections(clean(text), name, lines=False)
     title = clean(word.core_properties.title or "").strip()
     # "Word Document" is what the library's own template is called.
     if not title or title == "Word Document":

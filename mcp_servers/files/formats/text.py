@@ -28,8 +28,8 @@ def decode(data: bytes) -> str:
 
 
 def read_text(file: BinaryIO, name: str) -> Document:
-    """Plain text: one part, cited by line."""
-    return limited(name, [Part(decode(file.read()), line=1)])
+    """Plain text: cited by line, and by section where headings are underlined."""
+    return sections(decode(file.read()), name, lines=True, marks=False)
 
 
 def read_markdown(file: BinaryIO, name: str) -> Document:
@@ -56,13 +56,13 @@ class _Section:
     lines: list[str]
 
 
-def sections(text: str, name: str, *, lines: bool) -> Document:
-    """Split Markdown at its headings.
+def sections(text: str, name: str, *, lines: bool, marks: bool = True) -> Document:
+    """Split Markdown at its headings; without `marks`, at underlined headings only.
 
     A section's anchor is its heading; a heading met again gets a number, so that every anchor
     names one section. With `lines`, text before the first heading is cited by line.
     """
-    found = list(_split(text))
+    found = list(_split(text, marks))
     parts: list[Part] = []
     above: list[tuple[int, str]] = []
     seen: dict[str, int] = {}
@@ -82,14 +82,14 @@ def sections(text: str, name: str, *, lines: bool) -> Document:
     return limited(title, parts)
 
 
-def _split(text: str) -> Iterator[_Section]:
+def _split(text: str, marks: bool) -> Iterator[_Section]:
     current = _Section("", 0, 1, [])
     fence = ""
     for number, line in enumerate(text.split("\n"), start=1):
-        mark = _FENCE.match(line)
+        mark = _FENCE.match(line) if marks else None
         if mark and (not fence or line.strip().startswith(fence)):
             fence = "" if fence else mark[1]
-        heading = None if fence else _ATX.match(line)
+        heading = _ATX.match(line) if marks and not fence else None
         under = None if fence or heading else _SETEXT.match(line)
         if heading and plain(heading[2]):
             yield current

@@ -13,6 +13,9 @@ from backend_adapter.settings import AdapterSettings
 
 # How long requests in progress may go on after the signal to stop, in seconds.
 _GRACE_S = 5
+# How long a client's connection may idle, in seconds: longer than clients themselves keep theirs, so that
+# none sends a request into a connection that is just being closed.
+_KEEP_CONNECTION_S = 75
 
 
 def serve(settings: AdapterSettings) -> None:
@@ -29,6 +32,7 @@ def serve(settings: AdapterSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_CONNECTION_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
     with _listen(settings.host, settings.port) as listening:

@@ -14,7 +14,12 @@ from pydantic import SecretStr
 
 from hoheit.errors import OpenWebUIError
 from hoheit.open_webui import desired
-from hoheit.open_webui.client import JsonObject, NotAllowedError, OpenWebUIClient
+from hoheit.open_webui.client import (
+    JsonObject,
+    NotAllowedError,
+    OpenWebUIClient,
+    TooManyLoginsError,
+)
 from hoheit.open_webui.desired import ToolServer
 from webui_pipelines.bundle import Function, bundle
 
@@ -288,6 +293,8 @@ class _Run:
                 await person.sign_in(
                     self.plan.user_email or "", self.plan.user_password.get_secret_value()
                 )
+            except TooManyLoginsError as error:
+                return "skipped", error.message
             except NotAllowedError:
                 return "skipped", "they have changed their password"
             models = [str(model["id"]) for model in await person.models()]

@@ -20,6 +20,7 @@ NAMES: dict[str, str] = {
 }
 
 _BYTES = 32
+_TYPED_BYTES = 12  # people type the passwords
 _MINIMUM = 12
 
 
@@ -34,7 +35,7 @@ def read_or_make(directory: Path, name: str) -> SecretStr:
         value = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         make_folder(directory, private=True)
-        value = random.token_urlsafe(_BYTES)
+        value = random.token_urlsafe(_TYPED_BYTES if name.endswith("password") else _BYTES)
         write_whole(path, value + "\n", mode=0o600)
     except OSError as error:
         raise SettingsError(

@@ -202,7 +202,11 @@ def _example_roots() -> tuple[RootSettings, ...]:
 
 def _example_databases() -> tuple[DatabaseSettings, ...]:
     file = CHECKOUT / "examples" / "site" / "lindenau.db"
-    return (DatabaseSettings(name="lindenau", url=SecretStr(f"sqlite:///{file}")),) if file.is_file() else ()
+    return (
+        (DatabaseSettings(name="lindenau", url=SecretStr(f"sqlite:///{file}")),)
+        if file.is_file()
+        else ()
+    )
 
 
 def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[BaseModel]]]:

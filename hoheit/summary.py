@@ -2,6 +2,7 @@
 
 import io
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from hoheit.settings import Settings, address
 def summary(settings: Settings, home: Home) -> str:
     """Addresses, logins and folders as text for a terminal."""
     chat = settings.open_webui
-    table = Table(title="Hoheit is up", title_justify="left", show_header=False, pad_edge=False)
+    table = Table(title="Hoheit is up", title_justify="left", show_header=False, box=box.SIMPLE)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if chat.enabled:

@@ -16,6 +16,8 @@ router = APIRouter()
 async def list_models(request: Request) -> Response:
     """All models that some upstream offers, or offered when it was last reached."""
     given = services(request)
+    if not given.catalogue.models():
+        await given.catalogue.refresh()
     listed = [_model(name, given.started) for name in given.catalogue.models()]
     return json_response({"object": "list", "data": listed})
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from backend_adapter.api.record import Record, record
 from backend_adapter.chat.encode import error_frame
 from backend_adapter.chat.plain import plain_text
-from backend_adapter.errors import AdapterError, ClientLeftError, RequestError
+from backend_adapter.errors import AdapterError, ClientLeftError, RequestError, UnauthorizedError
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,15 @@ def json_response(
 
 async def error_response(request: Request, error: Exception) -> Response:
     """An exception handler: the error as an OpenAI error object."""
+    headers: dict[str, str] = {}
     if isinstance(error, HTTPException):
+        headers.update(error.headers or {})
         error = _routing_error(request, error)
     elif not isinstance(error, AdapterError):
         error = _internal_error()
+    elif isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
     record(request).error = error.code
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return json_response(error.as_openai(), error.status, headers)
 
 

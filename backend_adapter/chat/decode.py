@@ -24,7 +24,7 @@ from backend_adapter.chat.events import (
 from backend_adapter.chat.plain import plain_text
 
 _MAX_TOOL_CALLS = 128
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 # Engines name the same few endings differently; what is not here is no ending anybody planned.
 _FINISH_REASONS: dict[str, FinishReason] = {
@@ -133,10 +133,9 @@ class ChunkDecoder:
             if not 0 <= choice.index < self._choices:
                 yield self._fail("answered with a choice nobody asked for", "unexpected_choice")
                 return
-            for event in self._choice(choice):
-                yield event
-                if isinstance(event, Failure):
-                    return
+            yield from self._choice(choice)
+            if self.done:
+                return
 
     def close(self) -> Iterator[Event]:
         """The stream is over: yield the token counts, or a Failure if the answer is not complete."""
@@ -181,12 +180,12 @@ class ChunkDecoder:
         if (choice, index) in self._tool_calls:
             return ToolCallDelta(index, arguments=arguments, choice=choice)
         name = function.name or ""
-        if not 0 <= index < _MAX_TOOL_CALLS or not _TOOL_NAME.fullmatch(name):
+        if not 0 <= index < _MAX_TOOL_CALLS or not _NAME.fullmatch(name):
             return self._fail("made a tool call that cannot be read", "unreadable_tool_call")
         # A model may have been taught the form of these ids (Kimi K2: functions.NAME:INDEX) and reads
         # them again in the next turn, so a plain and unused one is kept.
         call_id = call.id or ""
-        if not _TOOL_NAME.fullmatch(call_id) or call_id in self._tool_calls.values():
+        if not _NAME.fullmatch(call_id) or call_id in self._tool_calls.values():
             call_id = f"call_{uuid.uuid4().hex}"
         self._tool_calls[choice, index] = call_id
         return ToolCallDelta(index, call_id, name, arguments, choice)
@@ -196,12 +195,12 @@ class ChunkDecoder:
         code = error.get("code") if isinstance(error, dict) else None
         text = plain_text(detail) if isinstance(detail, str) else ""
         status = code if code in (400, 413, 422, 429) else 502
-        failure = self._fail(f"reported an error: {text or 'no reason given'}", "upstream_error")
-        return msgspec.structs.replace(failure, status=status)
+        reason = text or "no reason given"
+        return self._fail(f"reported an error: {reason}", "upstream_error", status)
 
-    def _fail(self, message: str, code: str) -> Failure:
+    def _fail(self, message: str, code: str, status: int = 502) -> Failure:
         self.done = True
-        return Failure(f"Upstream {self._upstream} {message}.", code=code)
+        return Failure(f"Upstream {self._upstream} {message}.", code=code, status=status)
 
 
 def _decode(data: bytes) -> _Chunk:

@@ -88,7 +88,10 @@ class Upstream:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise faults.unreadable(self.name, "a model list that cannot be read") from None
         names = dict.fromkeys(model.id for model in listed)
-        return tuple(name for name in names if name and plain_text(name, 256) == name)[:_MAX_MODELS]
+        usable = [name for name in names if name and plain_text(name, 256) == name]
+        if not usable:
+            raise faults.unreadable(self.name, "a list of no models")
+        return tuple(usable[:_MAX_MODELS])
 
     @asynccontextmanager
     async def ask(

@@ -24,6 +24,10 @@ class NotAllowedError(OpenWebUIError):
     """The token, the e-mail or the password is refused, or the account is not an admin's."""
 
 
+class TooManyLoginsError(NotAllowedError):
+    """Open WebUI takes no login of this account for a while: 15 in three minutes are its limit."""
+
+
 class RefusedError(OpenWebUIError):
     """Open WebUI answered a call with an error; `status` is the HTTP status."""
 
@@ -90,12 +94,13 @@ class OpenWebUIClient:
         try:
             answer = await self.post("/api/v1/auths/signin", body)
         except (RefusedError, NotAllowedError) as error:
+            message = f"Open WebUI at {self.address} refuses the login of {email}."
             if isinstance(error, RefusedError) and error.status == 429:
-                remedy = "Too many attempts: wait three minutes and try again."
-            else:
-                remedy = "Check the e-mail and the password, or use an admin's API token instead."
+                raise TooManyLoginsError(
+                    f"{message} There were too many in a row.", "Try again in three minutes."
+                ) from error
             raise NotAllowedError(
-                f"Open WebUI at {self.address} refuses the login of {email}.", remedy
+                message, "Check the e-mail and the password, or use an admin's API token instead."
             ) from error
         token = answer.get("token") if isinstance(answer, dict) else None
         if not isinstance(token, str):

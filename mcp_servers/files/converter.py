@@ -63,6 +63,12 @@ class Converter:
         with self._lock:
             self._stop()
 
+    def abort(self) -> None:
+        """End a running conversion, which then fails. May be called from any thread."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def _ask(self, kind: str, name: str, file: BinaryIO) -> dict[str, Any]:
         channel = self._connected()
         request = {"format": kind, "name": name, "seconds": self._timeout}

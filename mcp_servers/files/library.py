@@ -1,5 +1,6 @@
 """The library: served folders, their documents, and an index that follows them."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -71,6 +72,7 @@ class Library:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        self._indexing.abort()
         if self._thread is not None:
             self._thread.join(timeout=self._settings.convert_timeout_s + 5)
             self._thread = None
@@ -87,8 +89,12 @@ class Library:
             self._changed.wait_for(
                 lambda: self._done >= wanted or self._stopping, timeout=_SEARCH_WAITS_S
             )
-        hits = self._index.search(question, limit)
-        return [(self.roots.split(hit.path)[0], hit) for hit in hits]
+        found = []
+        for hit in self._index.search(question, limit):
+            # A kept index may know roots that are no longer served.
+            with contextlib.suppress(AccessError):
+                found.append((self.roots.split(hit.path)[0], hit))
+        return found
 
     def faults(self) -> dict[str, str]:
         """Files that cannot be read, and why."""
@@ -170,6 +176,8 @@ class Library:
             self._index.remove(listed.path)
             return True
         except DocumentError as error:
+            if self._stopping:  # the conversion was aborted, the document may be fine
+                return False
             self._index.put(
                 listed.path, listed.size, listed.modified_ns, "", (), fault=error.message
             )

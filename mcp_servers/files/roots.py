@@ -109,8 +109,8 @@ class Roots:
         """
         root, asked = self.split(path)
         with _refusing(path):
-            parts = _actual(root, asked)
-            descriptor = _open_below(root, _resolve(root, parts), _FILE)
+            parts, target = _locate(root, asked)
+            descriptor = _open_below(root, target, _FILE)
         with os.fdopen(descriptor, "rb") as file:
             yield _entry(root, parts, os.fstat(descriptor)), file
 
@@ -122,8 +122,8 @@ class Roots:
         """
         root, asked = self.split(path)
         with _refusing(path):
-            parts = _actual(root, asked)
-            descriptor = _open_below(root, _resolve(root, parts), _DIRECTORY)
+            parts, target = _locate(root, asked)
+            descriptor = _open_below(root, target, _DIRECTORY)
         try:
             entries = list(_inside(root, parts, descriptor))
         finally:
@@ -183,22 +183,31 @@ def _refusing(path: str) -> Iterator[None]:
         ) from None
 
 
-def _actual(root: Root, parts: Parts) -> Parts:
-    """The components as they are spelled on the disk.
+def _locate(root: Root, asked: Parts) -> tuple[Parts, Parts]:
+    """The components as spelled on the disk, and the real ones after following links.
+
+    Each step must stay under the root, so a path cannot leave it and come back: that would tell
+    what folders exist outside.
+    """
+    shown: Parts = ()
+    target: Parts = ()
+    for part in asked:
+        name = _spelled(root.directory.joinpath(*target), part)
+        shown, target = (*shown, name), _resolve(root, (*target, name))
+    return shown, target
+
+
+def _spelled(folder: Path, part: str) -> str:
+    """A component as it is spelled on the disk.
 
     One visible name has two spellings in Unicode: macOS decomposes ü, models compose it. Only
     names that exist are returned, so no other character can turn into a dot or a slash here.
     """
-    folder, found = root.directory, []
-    for part in parts:
-        name = part
-        if not os.path.lexists(folder / part):
-            wanted = unicodedata.normalize("NFC", part)
-            names = (item.name for item in folder.iterdir() if is_plain(item.name))
-            name = next((n for n in names if unicodedata.normalize("NFC", n) == wanted), part)
-        found.append(name)
-        folder /= name
-    return tuple(found)
+    if os.path.lexists(folder / part):
+        return part
+    wanted = unicodedata.normalize("NFC", part)
+    names = (item.name for item in folder.iterdir() if is_plain(item.name))
+    return next((name for name in names if unicodedata.normalize("NFC", name) == wanted), part)
 
 
 def _resolve(root: Root, parts: Parts) -> Parts:

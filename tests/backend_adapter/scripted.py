@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,7 @@ class Turn:
     def __init__(self, request: web.Request, body: Any) -> None:
         self.request = request
         self.body = body
+        self.heard = asyncio.Event()  # set by a test when its client has got what was sent so far
         self._response: web.StreamResponse | None = None
 
     async def begin(self, content_type: str = "text/event-stream") -> None:
@@ -143,11 +145,17 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
 
-    async def post(self, adapter: RunningAdapter, path: str, body: Any, **more: Any) -> "Reply":
+    @asynccontextmanager
+    async def stream(
+        self, adapter: RunningAdapter, path: str, body: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(
-            adapter.url + path, data=data, headers={"Authorization": f"Bearer {KEY}"}, **more
-        ) as response:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with self.session.post(adapter.url + path, data=data, headers=headers) as response:
+            yield response
+
+    async def post(self, adapter: RunningAdapter, path: str, body: Any) -> "Reply":
+        async with self.stream(adapter, path, body) as response:
             return Reply(response.status, response.headers, await response.text())
 
     async def get(self, adapter: RunningAdapter, path: str, key: str | None = KEY) -> "Reply":

@@ -31,6 +31,7 @@ async def test_an_unknown_route_or_method_is_an_openai_error(
     headers = {"Authorization": f"Bearer {KEY}"}
     async with client.session.request(method, adapter.url + path, headers=headers) as response:
         assert response.status == status
+        assert ("Allow" in response.headers) == (status == 405)
         error = (await response.json())["error"]
     assert path in error["message"]
     assert error["code"] == "unknown_route"

@@ -12,11 +12,13 @@ async def listed(client: Client, adapter: RunningAdapter) -> list[str]:
 
 
 async def status(client: Client, adapter: RunningAdapter, wanted: int) -> dict:
-    """What /ready says, once it says it with this status."""
+    """What /ready says, once all upstreams have been asked and it has this status."""
     async with asyncio.timeout(20):
-        while (reply := await client.get(adapter, "/ready", key=None)).status != wanted:
+        while True:
+            reply = await client.get(adapter, "/ready", key=None)
+            if reply.status == wanted and "not been asked" not in reply.text:
+                return reply.json
             await asyncio.sleep(0.02)
-    return reply.json
 
 
 async def test_models_are_those_of_the_upstreams_each_once(
@@ -116,7 +118,8 @@ async def test_an_upstream_that_comes_later_makes_it_ready(
 ):
     upstream.models = []
     adapter = start_adapter(upstream)
-    await status(client, adapter, 503)
+    body = await status(client, adapter, 503)
+    assert "up0" in body["upstreams"]
     upstream.models = ["scripted"]
     await status(client, adapter, 200)
 

@@ -214,6 +214,18 @@ def test_there_are_enough_questions_for_small_and_large_models() -> None:
     assert len({entry["question"] for entry in entries}) == len(entries)
 
 
+def test_the_readme_asks_questions_that_are_checked() -> None:
+    known = {entry["question"]: entry for entry in questions()}
+    table = (SITE / "README.md").read_text("utf-8").split("## Ten questions to try")[1]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if "| `" in line]
+
+    assert len(rows) == 10
+    for question, answer, place in rows:
+        entry = known[question]
+        assert place.strip("`") == entry.get("sql", entry["source"])
+        assert all(fact in answer for fact in entry["expected"])
+
+
 @pytest.mark.parametrize("entry", questions(), ids=lambda entry: entry["question"])
 def test_the_cited_place_answers_the_question(
     entry: dict[str, Any], database: sqlite3.Connection

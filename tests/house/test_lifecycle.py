@@ -143,6 +143,7 @@ def test_the_parts_of_a_killed_supervisor_end_with_it(tmp_path: Path) -> None:
     with running_house(tmp_path / "home", **WITHOUT_CHAT) as house:
         assert house.process is not None
         house.process.kill()
+        house.process.wait(timeout=10)
         wait_until(lambda: not processes_of(house.home), "every part is gone", 20)
         assert {part["state"] for part in house.parts().values()} == {"failed"}
         house.start()
@@ -200,17 +201,17 @@ def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
     assert "Traceback" not in house.output()
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_whole_make(tmp_path: Path) -> None:
+def test_ctrl_c_in_a_terminal_that_reaches_shell_and_children_ends_them_all(tmp_path: Path) -> None:
     house = House(tmp_path / "home", dict(WITHOUT_CHAT))
     # The terminal sends the signal to the whole foreground group, shell and make included.
-    shell = subprocess.Popen(
-        ["sh", "-c", f'"{sys.executable}" -m hoheit up; true'],
-        env=house.environment,
-        stdout=house.log.open("wb"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    house.process = None
+    with house.log.open("wb") as log:
+        shell = subprocess.Popen(
+            ["sh", "-c", f'"{sys.executable}" -m hoheit up; true'],
+            env=house.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     wait_until(lambda: "Hoheit is up" in house.output(), "the site is up", 120)
     os.killpg(shell.pid, signal.SIGINT)
     shell.wait(timeout=60)

@@ -28,7 +28,9 @@ class Asgi:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_level="error", lifespan="on", ws="none")
+            uvicorn.Config(
+                app, log_level="error", lifespan="on", ws="none", timeout_graceful_shutdown=1
+            )
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -38,7 +40,7 @@ class Asgi:
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
-        self._server.should_exit = self._server.force_exit = True
+        self._server.should_exit = True
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task

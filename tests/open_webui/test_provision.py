@@ -6,7 +6,12 @@ import pytest
 from pydantic import SecretStr
 
 from hoheit.errors import OpenWebUIError
-from hoheit.open_webui.client import NotAllowedError, OpenWebUIClient, UnreachableError
+from hoheit.open_webui.client import (
+    NotAllowedError,
+    OpenWebUIClient,
+    TooManyLoginsError,
+    UnreachableError,
+)
 from hoheit.provision import ProvisionPlan, ProvisionResult, provision
 from tests.conftest import free_port
 from tests.open_webui.conftest import FOREIGN_FUNCTION, FOREIGN_URL, Site
@@ -43,7 +48,7 @@ async def test_second_run_changes_nothing(
 ) -> None:
     lines: list[str] = []
     before = [await admin.connections(), await admin.tool_servers(), await admin.model_entries()]
-    result = await provision(admin, site.plan(), lines.append)
+    result = await provision(admin, site.full_plan(), lines.append)
     assert set(outcomes(result).values()) == {"unchanged"}
     assert not result.changed
     assert len(lines) == len(result.steps)
@@ -213,3 +218,13 @@ async def test_another_service_at_the_address_is_said_so(site: Site) -> None:
 def test_an_address_without_a_scheme_is_refused() -> None:
     with pytest.raises(OpenWebUIError):
         OpenWebUIClient("chat.example.org")
+
+
+async def test_too_many_logins_are_told_from_a_wrong_password(site: Site) -> None:
+    refusals = []
+    async with OpenWebUIClient(site.settings.address) as client:
+        for _ in range(16):
+            with pytest.raises(NotAllowedError) as refused:
+                await client.sign_in("somebody@hoheit.example", "wrong")
+            refusals.append(refused.type)
+    assert refusals == [NotAllowedError] * 15 + [TooManyLoginsError]

@@ -113,7 +113,7 @@ async def test_the_filter_shows_tools_before_and_calls_and_tokens_after(
     message = await chat(user, "scripted", "When is it open?", tool_ids=SITE_TOOLS)
     assert statuses(message) == [
         "scripted · on-site tools: files, databases",
-        "scripted · called files_search · 222 tokens read, 44 written",
+        "Called files_search · 222 tokens read, 44 written",
     ]
 
 
@@ -174,7 +174,7 @@ async def test_a_chat_through_the_pipe_thinks_calls_the_tool_and_answers(
     assert FACT in texts(message, "message")
     assert message["usage"]["output_tokens"] == 44
     assert not message.get("error")
-    assert statuses(message)[-1].startswith("Hoheit: scripted · called files_search")
+    assert statuses(message)[-1].startswith("Called files_search")
     first = site.upstream.seen[0]
     assert first.body["model"] == "scripted"
     assert first.headers["X-Hoheit-Chat-Id"] == message["chat_id"]

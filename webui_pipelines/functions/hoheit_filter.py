@@ -20,14 +20,16 @@ _WORDS = {
     "en": {
         "tools": "on-site tools: {servers}",
         "none": "no on-site tools",
-        "called": "called {names}",
+        "called": "Called {names}",
         "tokens": "{read} tokens read, {written} written",
+        "separator": ",",
     },
     "de": {
         "tools": "Werkzeuge im Haus: {servers}",
         "none": "keine Werkzeuge im Haus",
-        "called": "aufgerufen: {names}",
+        "called": "Aufgerufen: {names}",
         "tokens": "{read} Token gelesen, {written} geschrieben",
+        "separator": ".",
     },
 }
 
@@ -118,14 +120,13 @@ class Filter:
         words = _words(__metadata__ or {})
         parts = [words["called"].format(names=called)] if called else []
         usage = answer.get("usage") or {}
-        if usage.get("input_tokens") or usage.get("output_tokens"):
+        read, written = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
+        if read or written:
             parts.append(
-                words["tokens"].format(
-                    read=usage.get("input_tokens", 0), written=usage.get("output_tokens", 0)
-                )
+                words["tokens"].format(read=_number(read, words), written=_number(written, words))
             )
         if parts:
-            await _show(__event_emitter__, " · ".join([_name(__model__, body), *parts]))
+            await _show(__event_emitter__, " · ".join(parts))
         return body
 
     def _servers_in_force(self, body: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
@@ -169,6 +170,10 @@ def _name(model: dict[str, Any] | None, body: dict[str, Any]) -> str:
 def _words(metadata: dict[str, Any]) -> dict[str, str]:
     language = str((metadata.get("variables") or {}).get("{{USER_LANGUAGE}}") or "")
     return _WORDS["de" if language.lower().startswith("de") else "en"]
+
+
+def _number(value: int, words: dict[str, str]) -> str:
+    return f"{value:,}".replace(",", words["separator"])
 
 
 def _first_time(request: Any, metadata: dict[str, Any]) -> bool:

@@ -1,0 +1,62 @@
+"""What the functions and the provisioning look like to a person, in headless Chromium."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hoheit.provision import ProvisionResult
+from tests.browser.open_webui_page import OpenWebUIPage, open_webui_page
+from tests.open_webui.conftest import Site
+from tests.open_webui.scripted_upstream import SECOND_THOUGHT, THOUGHT
+from tests.open_webui.site_tools import FACT
+
+pytestmark = pytest.mark.xdist_group("open_webui")
+
+
+@pytest.fixture
+async def page(site: Site, first_run: ProvisionResult) -> AsyncIterator[OpenWebUIPage]:
+    password = site.settings.user_password
+    assert password is not None
+    async with open_webui_page(site.settings.address) as page:
+        await page.sign_in(site.settings.user_email, password.get_secret_value())
+        yield page
+
+
+async def test_a_person_finds_model_and_tools_ready_and_reads_thought_call_and_answer(
+    page: OpenWebUIPage,
+) -> None:
+    await page.new_chat()
+    assert await page.models() == ["scripted"]
+    await page.choose_model("scripted")
+    assert await page.tools() == {"Documents": True, "Databases": True}
+    await page.ask("When is the registry office open?")
+    await page.wait_for_status("Called files_search · 222 tokens read, 44 written")
+    assert FACT in await page.answer()
+    thoughts = await page.thoughts()
+    assert [text for _, text in thoughts] == [THOUGHT, SECOND_THOUGHT]
+    assert all(heading.startswith("Thought for") for heading, _ in thoughts)
+    [(heading, result)] = await page.tool_results()
+    assert "files_search" in heading
+    assert FACT in result
+    assert page.foreign_hosts == set()
+
+
+async def test_a_person_can_switch_a_tool_server_off_for_a_chat(
+    site: Site, page: OpenWebUIPage
+) -> None:
+    site.upstream.seen.clear()
+    await page.new_chat(model="scripted")
+    await page.set_tool("Documents", False)
+    await page.ask("NOTOOL hello")
+    await page.wait_for_status("tokens read")
+    assert site.upstream.seen[0].tools
+    assert all(name.startswith("databases_") for name in site.upstream.seen[0].tools)
+
+
+async def test_a_script_in_an_upstreams_stream_does_not_run_in_the_page(
+    page: OpenWebUIPage,
+) -> None:
+    await page.new_chat(model="scripted")
+    await page.ask("EVENT NOTOOL hello")
+    assert "Harmless. Answered" in await page.answer()
+    assert "script ran" not in await page.page.title()

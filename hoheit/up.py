@@ -74,7 +74,11 @@ async def _start(
     supervisor: Supervisor, settings: Settings, wanted: list[Part], progress: Progress
 ) -> None:
     with progress.step(f"Starting {', '.join(part.name for part in wanted)}") as step:
-        await supervisor.start([part.name for part in wanted], step.update)
+        names = [part.name for part in wanted]
+        # The adapter asks its upstreams for their models as it starts, and provisioning asks the adapter.
+        first = [name for name in names if name == "embedded"]
+        await supervisor.start(first, step.update)
+        await supervisor.start([name for name in names if name not in first], step.update)
     if settings.open_webui.enabled:
         with progress.step("Provisioning Open WebUI") as step:
             await provision_site(settings, step.update)

@@ -74,8 +74,16 @@ def names(database: Database, timeout_s: float) -> list[str]:
         QueryError: the database cannot be asked.
     """
     with reading(database, timeout_s) as connection:
-        inspector = inspect(connection)
-        return sorted([*inspector.get_table_names(), *inspector.get_view_names()])
+        return _names(connection, inspect(connection))
+
+
+def _names(connection: Connection, inspector: Inspector) -> list[str]:
+    found = {*inspector.get_table_names(), *inspector.get_view_names()}
+    if connection.dialect.name == "sqlite":
+        # What a full-text table keeps its index in is of no use to a reader.
+        rows = connection.exec_driver_sql("PRAGMA table_list")
+        found -= {str(row[1]) for row in rows if row[2] == "shadow"}
+    return sorted(found)
 
 
 def tables(database: Database, timeout_s: float, only: str = "") -> list[Table]:
@@ -88,7 +96,7 @@ def tables(database: Database, timeout_s: float, only: str = "") -> list[Table]:
     with reading(database, timeout_s) as connection:
         inspector = inspect(connection)
         views = set(inspector.get_view_names())
-        there = sorted({*inspector.get_table_names(), *views})
+        there = _names(connection, inspector)
         wanted = there
         if only:
             wanted = [name for name in there if name.casefold() == only.casefold()]

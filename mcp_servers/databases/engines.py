@@ -123,15 +123,23 @@ def _server(url: URL) -> Engine:
 
 
 def preparation(dialect: Dialect, mariadb: bool, timeout_s: float) -> tuple[str, ...]:
-    """Statements that make a server's connection read-only and its statements end in time."""
+    """Statements that make a server's connection read-only and its statements end in time.
+
+    They also fix how the server reads a backslash and a quote in a literal: as the guard does.
+    """
     milliseconds = round(timeout_s * 1000)
     if dialect == "postgres":
-        return ("SET TRANSACTION READ ONLY", f"SET LOCAL statement_timeout = {milliseconds}")
+        return (
+            "SET TRANSACTION READ ONLY",
+            f"SET LOCAL statement_timeout = {milliseconds}",
+            "SET LOCAL standard_conforming_strings = on",
+        )
     if mariadb:
         limit = f"SET SESSION max_statement_time = {timeout_s:g}"
     else:
         limit = f"SET SESSION max_execution_time = {milliseconds}"
-    return ("SET SESSION TRANSACTION READ ONLY", limit)
+    # TRADITIONAL has neither ANSI_QUOTES nor NO_BACKSLASH_ESCAPES.
+    return ("SET SESSION TRANSACTION READ ONLY", limit, "SET SESSION sql_mode = 'TRADITIONAL'")
 
 
 @contextmanager

@@ -80,7 +80,9 @@ def checked(sql: str, dialect: Dialect) -> str:
     if len(sql) > MAX_SQL_CHARS:
         raise StatementError(f"The statement is longer than {MAX_SQL_CHARS} characters.")
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
+        parsed = sqlglot.parse(sql, read=dialect)
+        # A semicolon with nothing but a comment behind it is no second statement.
+        statements = [tree for tree in parsed if tree and not isinstance(tree, exp.Semicolon)]
         if len(statements) != 1:
             raise StatementError(
                 f"{len(statements)} statements were given.", "Send exactly one SELECT statement."

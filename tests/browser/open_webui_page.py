@@ -9,6 +9,7 @@
 The selectors hold in any language of the interface, except where a method says otherwise.
 """
 
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterable
@@ -49,6 +50,10 @@ class OpenWebUIPage:
         await self.page.click("button[type=submit]")
         await self._chat_input().wait_for()
 
+    async def use_token(self, token: str) -> None:
+        """Continues a session that was opened over the API, instead of signing in."""
+        await self.page.add_init_script(f"localStorage.token = {json.dumps(token)}")
+
     async def dismiss_changelog(self) -> None:
         """Closes "What's New", which admins get after the first login; needs the English interface."""
         button = self.page.get_by_role("button", name="Okay, Let's Go!")
@@ -76,7 +81,7 @@ class OpenWebUIPage:
         options = self.page.locator("[role=option][data-value]")
         await options.first.wait_for()
         ids = [await option.get_attribute("data-value") or "" for option in await options.all()]
-        await self.page.keyboard.press("Escape")
+        await self._close_menu(options)
         return ids
 
     async def choose_model(self, model: str) -> None:
@@ -92,16 +97,17 @@ class OpenWebUIPage:
             (await row.inner_text()).strip(): await row.get_attribute("aria-checked") == "true"
             for row in await rows.all()
         }
-        await self._close_menu()
+        await self._close_menu(rows)
         return found
 
     async def set_tool(self, name: str, on: bool) -> None:
         """Switches a tool server on or off for this chat, by its displayed name."""
-        row = (await self._open_tools()).filter(has_text=name)
+        rows = await self._open_tools()
+        row = rows.filter(has_text=name)
         if (await row.get_attribute("aria-checked") == "true") != on:
             await row.click()
         await expect(row).to_have_attribute("aria-checked", str(on).lower())
-        await self._close_menu()
+        await self._close_menu(rows)
 
     # A message and its answer
 
@@ -194,11 +200,10 @@ class OpenWebUIPage:
         await rows.first.wait_for()
         return rows
 
-    async def _close_menu(self) -> None:
-        menu = self.page.locator("[role=menuitemcheckbox]").first
-        while await menu.is_visible():
-            await self.page.keyboard.press("Escape")
-            await self.page.wait_for_timeout(50)
+    async def _close_menu(self, entries: Locator) -> None:
+        # Not with Escape: in the message field that also unselects every tool.
+        await self.page.locator("#chat-container").click(position={"x": 5, "y": 5})
+        await entries.first.wait_for(state="hidden")
 
     def _selected_model(self) -> Locator:
         return self.page.locator("#model-selector-model-button")

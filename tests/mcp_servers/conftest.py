@@ -55,8 +55,12 @@ def documents(tmp_path: Path) -> Path:
     (public / "satzungen" / "hundesteuer.md").write_text(HUNDESTEUER, encoding="utf-8")
     (public / "library.html").write_text(OPENING_HOURS, encoding="utf-8")
     (public / "notiz.txt").write_bytes("Die Straße am Fluß\nist gesperrt.\n".encode("cp1252"))
-    (public / "baeume.csv").write_text("Baum;Ort\nLinde;Marktplatz\nEiche;Wette\n", encoding="utf-8")
-    write_pdf(public / "haushalt.pdf", ["Haushaltsplan Seite eins", "Die Rücklage beträgt 4711 Euro"])
+    (public / "baeume.csv").write_text(
+        "Baum;Ort\nLinde;Marktplatz\nEiche;Wette\n", encoding="utf-8"
+    )
+    write_pdf(
+        public / "haushalt.pdf", ["Haushaltsplan Seite eins", "Die Rücklage beträgt 4711 Euro"]
+    )
     write_docx(internal / "dienst.docx")
     write_xlsx(internal / "geraete.xlsx")
     return base

@@ -15,7 +15,6 @@ EVERYWHERE = [
     ";",
     "-- only a comment",
     "nonsense",
-    "SELECT",
     "SELECT * FROM",
     "SELECT 1; SELECT 2",
     "SELECT 1; DROP TABLE hund",
@@ -80,7 +79,7 @@ SQLITE = [
     "RELEASE a",
     "SELECT load_extension('/tmp/x.so')",
     "SELECT LOAD_EXTENSION('/tmp/x.so', 'init')",
-    'SELECT "load_extension"(\'x\')',
+    "SELECT \"load_extension\"('x')",
     "SELECT load_extension/**/('x')",
     "SELECT readfile('/etc/passwd')",
     "SELECT writefile('/tmp/x', 'y')",
@@ -144,7 +143,6 @@ POSTGRES = [
     "RESET ALL",
     "VACUUM",
     "REFRESH MATERIALIZED VIEW v",
-    "SELECT * FROM hund; --",
     "SELECT $1",
 ]
 
@@ -185,7 +183,6 @@ MYSQL = [
     "RENAME TABLE hund TO katze",
     "REPLACE INTO hund VALUES (1)",
     "/*!50000 DELETE FROM hund */",
-    "SELECT 1; /*!50000 DROP TABLE hund */",
 ]
 
 CASES: list[tuple[Dialect, str]] = [
@@ -197,9 +194,6 @@ CASES: list[tuple[Dialect, str]] = [
 
 @pytest.mark.parametrize(("dialect", "sql"), CASES, ids=lambda value: str(value)[:40])
 def test_refuses(dialect: Dialect, sql: str) -> None:
-    if sql == "SELECT * FROM hund; --":
-        assert checked(sql, dialect) == "SELECT * FROM hund"
-        return
     with pytest.raises(StatementError):
         checked(sql, dialect)
 
@@ -211,10 +205,12 @@ def test_refuses(dialect: Dialect, sql: str) -> None:
         ("mysql", "SELECT /*!50000 SLEEP(10), */ 1"),
         ("mysql", "SELECT 1 -- x\n"),
         ("mysql", "SELECT 1 # x"),
+        ("mysql", "SELECT 1; /*!50000 DROP TABLE hund */"),
         ("mysql", "SELECT /*+ SET_VAR(max_execution_time=0) */ 1"),
         ("postgres", "SELECT 1 /* a /* b */ ; DROP TABLE hund */"),
         ("sqlite", "SELECT 1 /* ; DROP TABLE hund"),
         ("sqlite", "SELECT 1 -- ; DROP TABLE hund"),
+        ("postgres", "SELECT 1; -- DROP TABLE hund"),
     ],
 )
 def test_what_runs_has_no_comments_or_hints(dialect: Dialect, sql: str) -> None:
@@ -294,7 +290,10 @@ def test_what_runs_means_the_same(town: sqlite3.Connection, sql: str) -> None:
         ("postgres", "SELECT date_trunc('month', born) m, count(*) FROM person GROUP BY 1"),
         ("postgres", "SELECT name FROM person WHERE name ILIKE 'a%' FETCH FIRST 5 ROWS ONLY"),
         ("postgres", "SELECT facts->'a'->>'b', facts @> '{\"a\": 1}' FROM person"),
-        ("postgres", "SELECT extract(year FROM born), born + interval '1 day', now()::date FROM person"),
+        (
+            "postgres",
+            "SELECT extract(year FROM born), born + interval '1 day', now()::date FROM person",
+        ),
         ("postgres", "SELECT string_agg(name, ', ' ORDER BY name) FROM public.person"),
         ("postgres", "SELECT * FROM generate_series(1, 3) AS g(n) WHERE n = ANY(ARRAY[1, 2])"),
         ("postgres", "SELECT DISTINCT ON (owner) * FROM hund ORDER BY owner, tax DESC"),
@@ -303,7 +302,10 @@ def test_what_runs_means_the_same(town: sqlite3.Connection, sql: str) -> None:
         ("postgres", "SELECT p.*, l.n FROM person p, LATERAL (SELECT 1 AS n) l"),
         ("mysql", "SELECT DATE_FORMAT(born, '%Y'), YEAR(born), IFNULL(name, '-') FROM `person`"),
         ("mysql", "SELECT GROUP_CONCAT(DISTINCT name ORDER BY name SEPARATOR ', ') FROM hund"),
-        ("mysql", "SELECT name FROM hund WHERE born >= DATE_SUB(CURDATE(), INTERVAL 1 YEAR) LIMIT 5, 10"),
+        (
+            "mysql",
+            "SELECT name FROM hund WHERE born >= DATE_SUB(CURDATE(), INTERVAL 1 YEAR) LIMIT 5, 10",
+        ),
         ("mysql", "SELECT owner, SUM(tax) FROM hund GROUP BY owner WITH ROLLUP"),
         ("mysql", "SELECT JSON_EXTRACT(facts, '$.a'), facts->>'$.a', CONCAT(name, 1) FROM person"),
     ],
@@ -322,9 +324,9 @@ values = st.one_of(
 expressions = st.recursive(
     values,
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["+", "-", "*", "||", "=", "<", "IS", "AND", "OR"]), inner).map(
-            lambda parts: f"({' '.join(parts)})"
-        ),
+        st.tuples(
+            inner, st.sampled_from(["+", "-", "*", "||", "=", "<", "IS", "AND", "OR"]), inner
+        ).map(lambda parts: f"({' '.join(parts)})"),
         st.tuples(st.sampled_from(["abs", "length", "lower", "typeof", "coalesce(1,"]), inner).map(
             lambda parts: f"{parts[0]}{'' if '(' in parts[0] else '('}{parts[1]})"
         ),

@@ -135,10 +135,12 @@ def test_an_encrypted_pdf_says_so(tmp_path: Path) -> None:
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("word/document.xml", "w") as member:
-            for _ in range(300):
-                member.write(b" " * 2**20)
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("word/document.xml", "w") as member,
+    ):
+        for _ in range(300):
+            member.write(b" " * 2**20)
     with pytest.raises(DocumentError, match="unpack to 300 MiB"):
         read(tmp_path / "bomb.docx")
 

@@ -1,7 +1,19 @@
-class EmbeddedError(Exception):
-    def __init__(self, message, remedy): 
-        self.message=message; self.remedy=remedy
-    def __str__(self): return f"{self.message} {self.remedy}"
-class WeightsError(EmbeddedError): ...
-class AddressError(EmbeddedError): ...
-class EngineError(EmbeddedError): ...
+"""What can keep the embedded engine from starting."""
+
+from backend_adapter.errors import AdapterError
+
+
+class EmbeddedError(AdapterError):
+    """The embedded engine does not start; the message says why, the remedy what to do."""
+
+
+class WeightsError(EmbeddedError):
+    """There is no usable weights file where one should be."""
+
+
+class AddressError(EmbeddedError):
+    """The address to listen on is unknown or used by another program."""
+
+
+class EngineError(EmbeddedError):
+    """llama.cpp is not installed, or refuses the weights."""

@@ -67,7 +67,8 @@ def load_engine() -> ModuleType:
             remedy="Install Hoheit with the extra `embedded`, "
             "or turn the embedded engine off and name another upstream.",
         ) from error
-    return xllamacpp
+    engine: ModuleType = xllamacpp
+    return engine
 
 
 def engine_params(engine: ModuleType, settings: EmbeddedSettings) -> Any:

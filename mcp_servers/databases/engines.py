@@ -13,7 +13,7 @@ What each engine is told besides the statement guard:
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -188,6 +188,7 @@ def fetch(database: Database, sql: str, max_rows: int, timeout_s: float) -> Rows
     with reading(database, timeout_s) as connection:
         if database.dialect == "sqlite":
             raw: Any = connection.connection.driver_connection
+            _load_virtual_tables(raw)
             raw.set_authorizer(authorize)
         # Without parameters a driver leaves % and : in the text alone.
         options = {"no_parameters": True, "stream_results": database.dialect != "sqlite"}
@@ -196,6 +197,19 @@ def fetch(database: Database, sql: str, max_rows: int, timeout_s: float) -> Rows
         columns = tuple(result.keys())
         result.close()
     return Rows(columns, tuple(tuple(row) for row in rows[:max_rows]), len(rows) > max_rows)
+
+
+def _load_virtual_tables(raw: sqlite3.Connection) -> None:
+    """Let SQLite set up the full-text tables and JSON functions of a connection.
+
+    It declares them with a CREATE TABLE of its own on first use, which the authorizer would deny.
+    """
+    rows = raw.execute("SELECT name FROM pragma_table_list WHERE type = 'virtual'").fetchall()
+    quoted = ['"' + str(name).replace('"', '""') + '"' for (name,) in rows]
+    for table in (*quoted, "json_each('[]')", "json_tree('[]')"):
+        # One whose module is missing fails here, and again if the query uses it.
+        with suppress(sqlite3.Error):
+            raw.execute(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608
 
 
 def authorize(

@@ -132,8 +132,15 @@ class OpenWebUIPage:
         await self.wait_until_done(seconds)
 
     async def stop(self) -> None:
-        """Presses the stop button; needs the English interface."""
-        await self.page.get_by_role("button", name="Stop", exact=True).click()
+        """Presses the stop button until it is gone; needs the English interface.
+
+        Open WebUI ignores it until it knows the number of the running task.
+        """
+        button = self.page.get_by_role("button", name="Stop", exact=True)
+        await button.wait_for()
+        while await button.is_visible():
+            await button.click()
+            await self.page.wait_for_timeout(200)
 
     async def answer(self) -> str:
         """Everything that the last answer shows now, collapsed parts as their headings."""

@@ -10,7 +10,6 @@ import docx
 import openpyxl
 import pytest
 import uvicorn
-from mcp_types import CallToolResult, TextContent
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 from starlette.types import ASGIApp
@@ -123,8 +122,3 @@ def serve() -> Serve:
             listener.close()
 
     return running
-
-
-def text_of(result: CallToolResult) -> str:
-    """The text of a tool's result."""
-    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))

@@ -142,6 +142,8 @@ async def test_an_unknown_database_is_answered_with_the_known_ones(town: Path, n
 async def test_full_text_tables_can_be_searched(town: Path) -> None:
     _, text = await query(settings_for(town), "select text from note where note match 'markt'")
     assert "Baustelle am Markt" in text
+    _, text = await query(settings_for(town), "select value from json_each('[\"from json\"]')")
+    assert "from json" in text
 
 
 ENDLESS = "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c"

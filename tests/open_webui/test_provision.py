@@ -6,12 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from hoheit.errors import OpenWebUIError
-from hoheit.open_webui.client import (
-    NotAllowedError,
-    OpenWebUIClient,
-    TooManyLoginsError,
-    UnreachableError,
-)
+from hoheit.open_webui.client import NotAllowedError, OpenWebUIClient, UnreachableError
 from hoheit.provision import ProvisionPlan, ProvisionResult, provision
 from tests.conftest import free_port
 from tests.open_webui.conftest import FOREIGN_FUNCTION, FOREIGN_URL, Site
@@ -218,13 +213,3 @@ async def test_another_service_at_the_address_is_said_so(site: Site) -> None:
 def test_an_address_without_a_scheme_is_refused() -> None:
     with pytest.raises(OpenWebUIError):
         OpenWebUIClient("chat.example.org")
-
-
-async def test_too_many_logins_are_told_from_a_wrong_password(site: Site) -> None:
-    refusals = []
-    async with OpenWebUIClient(site.settings.address) as client:
-        for _ in range(16):
-            with pytest.raises(NotAllowedError) as refused:
-                await client.sign_in("somebody@hoheit.example", "wrong")
-            refusals.append(refused.type)
-    assert refusals == [NotAllowedError] * 15 + [TooManyLoginsError]

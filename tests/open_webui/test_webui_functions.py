@@ -133,6 +133,21 @@ async def test_a_person_can_switch_the_status_line_off(user: OpenWebUIClient) ->
         await user.post(path, {"show_status": True})
 
 
+async def test_a_plain_api_call_passes_the_filter(site: Site, user: OpenWebUIClient) -> None:
+    body = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
+    answer = await user.post("/api/chat/completions", body)
+    assert TITLE in answer["choices"][0]["message"]["content"]
+    url = f"{user.address}/api/chat/completions"
+    headers = {"Authorization": f"Bearer {user.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url, json={**body, "stream": True}) as response,
+    ):
+        text = await response.text()
+    assert "tool" in text
+    assert text.rstrip().endswith("[DONE]")
+
+
 async def test_an_upstreams_events_do_not_reach_the_page(user: OpenWebUIClient) -> None:
     message = await chat(user, "scripted", "EVENT NOTOOL hello")
     assert texts(message, "message").startswith("Harmless. Answered")

@@ -1,4 +1,4 @@
-"""Which versions of Open WebUI are provisioned: asked of servers that claim to be one."""
+"""What the client makes of an address: asked of servers that claim to be an Open WebUI."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,17 +7,23 @@ import pytest
 from aiohttp import web
 
 from hoheit.errors import OpenWebUIError
-from hoheit.open_webui.client import OpenWebUIClient, UnreachableError
+from hoheit.open_webui.client import (
+    NotAllowedError,
+    OpenWebUIClient,
+    TooManyLoginsError,
+    UnreachableError,
+)
 from hoheit.provision import require_version
 
 
 @asynccontextmanager
 async def claiming(answer: web.Response) -> AsyncIterator[OpenWebUIClient]:
-    async def version(request: web.Request) -> web.Response:
+    async def answer_so(request: web.Request) -> web.Response:
         return answer
 
     app = web.Application()
-    app.router.add_get("/api/version", version)
+    app.router.add_get("/api/version", answer_so)
+    app.router.add_post("/api/v1/auths/signin", answer_so)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -70,3 +76,16 @@ async def test_a_redirect_names_the_address_to_use() -> None:
         with pytest.raises(UnreachableError) as refused:
             await client.version()
     assert "https://chat.example.org" in refused.value.message
+
+
+async def test_too_many_logins_are_told_from_a_wrong_password() -> None:
+    async with claiming(web.json_response({"detail": "rate limit"}, status=429)) as client:
+        with pytest.raises(TooManyLoginsError):
+            await client.sign_in("user@hoheit.example", "right")
+
+
+async def test_a_second_factor_is_told_from_a_wrong_password() -> None:
+    async with claiming(web.json_response({"mfa": "challenge"})) as client:
+        with pytest.raises(NotAllowedError) as refused:
+            await client.sign_in("admin@hoheit.example", "right")
+    assert "second factor" in refused.value.message

@@ -120,11 +120,9 @@ class OpenWebUIPage:
         await expect(self._answers()).to_have_count(before + 1)
 
     async def wait_until_done(self, seconds: float = 60.0) -> None:
-        """Waits until the last answer is complete (or has failed) and the next message can be sent."""
-        milliseconds = seconds * 1000
+        """Waits until the last answer is complete or has failed."""
         last = self.page.locator("[role=listitem]").last
-        await last.locator(".copy-response-button").wait_for(timeout=milliseconds)
-        await self.page.locator("#send-message-button").wait_for(timeout=milliseconds)
+        await last.locator(".copy-response-button").wait_for(timeout=seconds * 1000)
 
     async def ask(self, text: str, seconds: float = 60.0) -> None:
         """Sends the text and waits for the whole answer."""

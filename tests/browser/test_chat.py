@@ -58,7 +58,7 @@ async def test_the_embedded_model_calls_the_files_tool_on_site_and_names_the_fac
 
 
 async def test_thinking_a_tool_call_with_its_result_and_the_answer_are_shown(house: House) -> None:
-    async with open_webui_page(house.address("open_webui")) as page:
+    async with open_webui_page(house.address("open_webui"), height=1800) as page:
         await page.sign_in(USER, house.secret("user-password"))
         await page.choose_model("scripted-120b")
         await page.ask("When is the registry office open?")

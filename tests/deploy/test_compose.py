@@ -1,0 +1,291 @@
+"""docker-compose.yml: valid, closed where it must be, and in step with the settings of the parts."""
+
+import json
+import os
+import re
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compose_file import ENGINES, ONE_SHOT, OURS, PARTS, REPOSITORY, SERVICES, read_compose
+from jsonschema import Draft202012Validator
+from pydantic import SecretStr
+
+from hoheit import secrets
+from hoheit.home import Home
+from hoheit.open_webui.process import environment
+from hoheit.open_webui.settings import OpenWebUISettings
+from hoheit.settings import Settings, complete, load
+
+# Open WebUI takes these only as variables, so its command reads them from the mounted files.
+READ_FROM_SECRETS = {
+    "WEBUI_SECRET_KEY",
+    "WEBUI_ADMIN_PASSWORD",
+    "OPENAI_API_KEYS",
+    "RAG_OPENAI_API_KEY",
+}
+# Where a container keeps what it writes.
+OF_THE_CONTAINER = {"HOME", "DATA_DIR", "STATIC_DIR", "PYTHONDONTWRITEBYTECODE"}
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    """The Compose Specification's own schema (Apache-2.0), as check-jsonschema carries it."""
+    folder = package_files("check_jsonschema") / "builtin_schemas" / "vendor"
+    loaded: dict[str, Any] = json.loads((folder / "compose-spec.json").read_text("utf-8"))
+    return loaded
+
+
+def test_file_follows_the_compose_specification(schema: dict[str, Any]) -> None:
+    faults = Draft202012Validator(schema).iter_errors(read_compose())
+
+    assert [f"{list(fault.path)}: {fault.message}" for fault in faults] == []
+
+
+def test_every_part_of_the_house_is_a_service() -> None:
+    assert set(SERVICES) == {*PARTS, *ONE_SHOT, *ENGINES, "open-webui", "door"}
+
+
+def test_engines_and_their_volumes_start_only_when_asked_for() -> None:
+    profiles = {name: service.get("profiles") for name, service in SERVICES.items()}
+
+    assert profiles.pop("vllm") == ["vllm"]
+    assert profiles.pop("petals") == ["petals"]
+    assert profiles.pop("engine-volumes") == ["vllm", "petals"]
+    assert set(profiles.values()) == {None}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    user, group = service["user"].split(":")
+
+    assert int(user) > 0
+    assert int(group) > 0
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] > 0
+    for opening in ("privileged", "cap_add", "devices", "pid", "ipc", "userns_mode", "group_add"):
+        assert opening not in service
+    assert service.get("network_mode", "none") == "none"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_is_pinned_to_a_version(name: str) -> None:
+    tag = SERVICES[name]["image"].rsplit(":", 1)[1]
+
+    # The Petals project publishes its server under no other tag.
+    assert (
+        re.search(r"\d+\.\d+\.\d+", tag) or SERVICES[name]["image"] == "learningathome/petals:main"
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_says_whether_it_is_well_or_ends_by_itself(name: str) -> None:
+    health = SERVICES[name]["healthcheck"]
+
+    if name in ONE_SHOT:
+        assert health == {"disable": True}
+        assert SERVICES[name]["restart"] == "no"
+    else:
+        assert health["test"][0] == "CMD"
+        assert {"interval", "timeout", "retries", "start_period"} <= health.keys()
+        assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_health_is_asked_where_the_service_listens() -> None:
+    for name, port in {**PARTS, "open-webui": 8080, "door": 8080, "vllm": 8000}.items():
+        assert f"http://127.0.0.1:{port}/health" in " ".join(SERVICES[name]["healthcheck"]["test"])
+
+
+def test_only_adapter_and_engines_reach_the_wide_area_network() -> None:
+    networks = read_compose()["networks"]
+    outward = {name for name, service in SERVICES.items() if "wan" in service.get("networks", [])}
+
+    assert outward == {"adapter", *ENGINES}
+    assert networks["site"] == {"internal": True}
+    for name, service in SERVICES.items():
+        if name not in {"adapter", "door", *ENGINES, "volumes", "engine-volumes"}:
+            assert service["networks"] == ["site"], name
+    # Engines know the adapter only: no file or database server, no chat.
+    assert all(SERVICES[name]["networks"] == ["wan"] for name in ENGINES)
+
+
+def test_one_address_is_published_and_only_on_this_machine() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    # A swarm node is useless where its peers cannot come in; it holds nothing of the site.
+    assert ports == {"door": ["127.0.0.1:8080:8080"], "petals": ["31330:31330"]}
+    assert SERVICES["door"]["networks"] == ["site", "door"]
+    assert "secrets" not in SERVICES["door"]
+    assert "volumes" not in SERVICES["door"]
+
+
+def test_documents_and_databases_are_mounted_read_only_and_exist() -> None:
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            if isinstance(mount, str) and mount.startswith("."):
+                source, _, mode = mount.split(":")
+                assert mode == "ro", (name, mount)
+                assert (REPOSITORY / source).exists(), mount
+
+
+def test_confidential_and_secret_folders_are_not_in_any_container() -> None:
+    mounts = [str(m) for service in SERVICES.values() for m in service.get("volumes", [])]
+
+    assert [m for m in mounts if "vertraulich" in m or "geheim" in m] == []
+    assert not any(re.search(r"site/?:|documents/?:", m) for m in mounts)
+
+
+def test_secrets_are_the_ones_hoheit_knows_and_stand_in_no_variable() -> None:
+    declared = read_compose()["secrets"]
+
+    assert declared == {name: {"file": f"./secrets/{name}"} for name in secrets.NAMES}
+    used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
+    assert used == set(secrets.NAMES)
+    for service in SERVICES.values():
+        for key in service.get("environment", {}):
+            assert not re.search(r"(KEY|KEYS|TOKEN|PASSWORD|SECRET)$", key), key
+
+
+def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
+    given = {name: set(service.get("secrets", [])) for name, service in SERVICES.items()}
+
+    assert given["adapter"] == {"adapter-key", "embedded-key"}
+    assert given["embedded"] == {"embedded-key"}
+    assert given["files"] == {"files-token"}
+    assert given["databases"] == {"databases-token"}
+    assert given["open-webui"] == {"webui-secret-key", "admin-password", "adapter-key"}
+    assert not any(given[name] for name in ("door", "volumes", *ENGINES))
+
+
+def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, home: Path) -> Settings:
+    """The settings that the service's container reads, its secrets at hand."""
+    for variable in [key for key in os.environ if key.startswith("HOHEIT_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        monkeypatch.setenv(variable, value)
+    folder = home / "secrets"
+    folder.mkdir()
+    for secret in secrets.NAMES:
+        (folder / secret).write_text(f"the {secret} of this test, long enough", encoding="utf-8")
+    return complete(load(Home(home)), Home(home))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_variables_are_settings_with_valid_values(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = settings_of(name, monkeypatch, tmp_path)
+
+    if name in PARTS:
+        part = getattr(settings, name)
+        assert (part.host, part.port) == ("0.0.0.0", PARTS[name])
+
+
+def test_adapter_asks_the_embedded_engine_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    adapter = settings_of("adapter", monkeypatch, tmp_path).adapter
+
+    assert [upstream.base_url for upstream in adapter.upstreams] == ["http://embedded:8082/v1"]
+    key = adapter.upstreams[0].api_key
+    assert key is not None
+    assert key.get_secret_value() == "the embedded-key of this test, long enough"
+
+
+def test_further_upstreams_come_from_the_hosts_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own_words = re.search(
+        r"HOHEIT_ADAPTER__UPSTREAMS=(\[.+\])",
+        (REPOSITORY / "docker-compose.yml").read_text("utf-8"),
+    )
+    assert own_words
+    service = read_compose({"HOHEIT_ADAPTER__UPSTREAMS": own_words[1]})["services"]["adapter"]
+    monkeypatch.setitem(SERVICES, "adapter", service)
+
+    adapter = settings_of("adapter", monkeypatch, tmp_path).adapter
+
+    assert [upstream.name for upstream in adapter.upstreams] == ["embedded", "vllm"]
+    assert adapter.upstreams[1].base_url == "http://vllm:8000/v1"
+
+
+def test_served_folders_and_databases_are_the_mounted_ones(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = settings_of("files", monkeypatch, tmp_path)
+
+    mounted = {mount.split(":")[1] for mount in SERVICES["files"]["volumes"]}
+    assert {str(root.path) for root in settings.files.roots} == mounted
+    assert {root.name: root.data_class for root in settings.files.roots} == {
+        "oeffentlich": "public",
+        "intern": "internal",
+    }
+    assert settings.files.allowed_hosts == ("files",)
+
+
+def test_served_database_is_the_mounted_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = settings_of("databases", monkeypatch, tmp_path)
+
+    mounted = {f"sqlite:///{mount.split(':')[1]}" for mount in SERVICES["databases"]["volumes"]}
+    assert {str(entry.url) for entry in settings.databases.databases} == mounted
+    assert settings.databases.allowed_hosts == ("databases",)
+
+
+def test_open_webui_gets_what_hoheit_up_gives_it() -> None:
+    settings = OpenWebUISettings(
+        admin_password=SecretStr("a password"), secret_key=SecretStr("k" * 40)
+    )
+    wanted = environment(
+        settings, data_dir=Path("/data"), adapter_url="http://adapter:8081/v1", adapter_key="key"
+    )
+    given = SERVICES["open-webui"]["environment"]
+
+    for name in READ_FROM_SECRETS:
+        assert f'{name}="$' in SERVICES["open-webui"]["command"][0]
+        assert name not in given
+    # No proxy can be meant: the container has no way out.
+    rest = {
+        name: value
+        for name, value in wanted.items()
+        if name not in {*READ_FROM_SECRETS, *OF_THE_CONTAINER, "NO_PROXY"}
+    }
+    assert {name: value for name, value in given.items() if name not in OF_THE_CONTAINER} == rest
+
+
+def test_open_webui_writes_only_into_its_volume_and_memory() -> None:
+    service = SERVICES["open-webui"]
+    (tmpfs,) = service["tmpfs"]
+
+    assert service["environment"]["DATA_DIR"] == service["volumes"][0]["target"]
+    assert service["environment"]["STATIC_DIR"].startswith(tmpfs.split(":")[0])
+    assert service["volumes"][0]["volume"] == {"nocopy": True}
+    assert service["user"] == SERVICES["volumes"]["user"]
+    assert service["depends_on"]["volumes"] == {"condition": "service_completed_successfully"}
+
+
+def test_services_wait_for_those_they_need() -> None:
+    waits = {name: set(service.get("depends_on", ())) for name, service in SERVICES.items()}
+
+    assert waits["provision"] == {"open-webui", "files", "databases"}
+    assert waits["open-webui"] == {"volumes", "adapter"}
+    assert waits["adapter"] == {"embedded"}
+    assert waits["door"] == {"open-webui"}
+    for name in ENGINES:
+        assert waits[name] == {"engine-volumes"}
+        assert SERVICES[name]["deploy"]["resources"]["reservations"]["devices"] == [
+            {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+        ]
+
+
+def test_a_swarm_node_never_joins_the_public_swarm() -> None:
+    assert "--new_swarm" in SERVICES["petals"]["command"]
+    peers = {"PETALS_SWARM": "--initial_peers /ip4/192.0.2.7/tcp/31330/p2p/Qm"}
+    command = read_compose(peers)["services"]["petals"]["command"]
+    assert "--initial_peers /ip4/192.0.2.7" in command
+    assert "--new_swarm" not in command

@@ -15,15 +15,16 @@ help: ## Show what can be made.
 
 install: ## Build the project's environment in .venv.
 	@$(PYTHON) -m hoheit.environments project $(VENV) $(RUN_LISTS)
-	@$(MAKE) --no-print-directory $(VENV)/bin/hoheit
+	@$(MAKE) -s $(BIN)/hoheit
 
 install-dev:
 	@$(PYTHON) -m hoheit.environments project $(VENV) $(TEST_LISTS)
-	@$(MAKE) --no-print-directory $(VENV)/bin/hoheit
+	@$(MAKE) -s $(BIN)/hoheit
 
-$(VENV)/bin/hoheit: pyproject.toml
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING' || true
-	@test -x $@ && touch $@
+$(BIN)/hoheit: pyproject.toml
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . \
+		>$(VENV)/install.log 2>&1 || { cat $(VENV)/install.log >&2; exit 1; }
+	@touch $@
 
 up: install ## Set everything up and start it; Ctrl-C stops it. UPFLAGS="--model x.gguf" adds options.
 	@exec $(BIN)/hoheit up $(UPFLAGS)

@@ -53,7 +53,7 @@ class Supervisor:
         pending = set(waits)
         try:
             while pending:
-                update(", ".join(f"{s.name} {s.state}" for s in self.states if s.name in names))
+                update(", ".join(f"{s.name} {s.state}" for s in self.states))
                 done, pending = await asyncio.wait(
                     pending, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
                 )

@@ -170,7 +170,7 @@ def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, home: Path) -> Setti
     folder = home / "secrets"
     folder.mkdir()
     for secret in secrets.NAMES:
-        (folder / secret).write_text(f"the {secret} of this test, long enough", encoding="utf-8")
+        (folder / secret).write_text(f"test-only-{secret}-long-enough", encoding="utf-8")
     return complete(load(Home(home)), Home(home))
 
 
@@ -193,7 +193,7 @@ def test_adapter_asks_the_embedded_engine_first(
     assert [upstream.base_url for upstream in adapter.upstreams] == ["http://embedded:8082/v1"]
     key = adapter.upstreams[0].api_key
     assert key is not None
-    assert key.get_secret_value() == "the embedded-key of this test, long enough"
+    assert key.get_secret_value() == "test-only-embedded-key-long-enough"
 
 
 def test_further_upstreams_come_from_the_hosts_variables(
@@ -233,7 +233,7 @@ def test_served_database_is_the_mounted_one(
     settings = settings_of("databases", monkeypatch, tmp_path)
 
     mounted = {f"sqlite:///{mount.split(':')[1]}" for mount in SERVICES["databases"]["volumes"]}
-    assert {str(entry.url) for entry in settings.databases.databases} == mounted
+    assert {entry.url.get_secret_value() for entry in settings.databases.databases} == mounted
     assert settings.databases.allowed_hosts == ("databases",)
 
 

@@ -16,7 +16,7 @@ def instructions(name: str) -> list[str]:
 
 
 def test_packages_come_from_the_locked_lists_only() -> None:
-    installs = re.findall(r"pip install ([^&]+)", " ".join(instructions("RUN")))
+    installs = re.findall(r"pip install ([^&]+)", " && ".join(instructions("RUN")))
 
     assert len(installs) == 4
     for options in installs[:3]:

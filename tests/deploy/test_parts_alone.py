@@ -34,7 +34,7 @@ def variables(name: str, folder: Path) -> dict[str, str]:
     secrets = folder / "secrets"
     secrets.mkdir()
     for secret in SERVICES[name]["secrets"]:
-        (secrets / secret).write_text(f"the {secret} of this test, long enough\n", encoding="utf-8")
+        (secrets / secret).write_text(f"test-only-{secret}-long-enough\n", encoding="utf-8")
     return {
         **own,
         **given,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from pydantic import SecretStr
 
-from backend_adapter.api import site as adapter_site
+from backend_adapter.app import create_app
+from backend_adapter.settings import AdapterSettings
 from hoheit import environments
 from hoheit.open_webui.client import OpenWebUIClient
 from hoheit.open_webui.desired import ToolServer
@@ -92,10 +92,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     upstream = ScriptedUpstream(key="adapter-key")
     files, databases = SiteTools("files-token"), SiteTools("databases-token")
     data = tmp_path_factory.mktemp("open-webui")
-    # The adapter's own install page; the chats go to the script, so that tests see what is sent.
-    install = FastAPI()
-    install.include_router(adapter_site.router)
-    adapter = Asgi(install)
+    # The real adapter, for its install page; the chats go to the script, so that tests see them.
+    adapter = Asgi(create_app(AdapterSettings(api_key=SecretStr("adapter-key"))))
     with running(upstream, files, databases, adapter):
         here = Site(settings, upstream, files, databases, adapter)
         variables = {

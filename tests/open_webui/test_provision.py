@@ -1,14 +1,22 @@
 """Provisioning a real Open WebUI."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from hoheit.errors import OpenWebUIError
+from hoheit.open_webui import desired
 from hoheit.open_webui.client import NotAllowedError, OpenWebUIClient, UnreachableError
+from hoheit.open_webui.desired import ToolServer
 from hoheit.provision import ProvisionPlan, ProvisionResult, provision
+from mcp_servers.databases import server as databases_server
+from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
+from mcp_servers.files import server as files_server
+from mcp_servers.files.settings import FilesSettings, RootSettings
 from tests.conftest import free_port
+from tests.open_webui.background import Asgi, running
 from tests.open_webui.conftest import FOREIGN_FUNCTION, FOREIGN_URL, Site
 from webui_pipelines.bundle import bundle
 
@@ -74,6 +82,27 @@ async def test_a_normal_user_sees_the_models_and_the_tools(user: OpenWebUIClient
     assert await user.tools() == ["server:mcp:files", "server:mcp:databases"]
     specs = await user.get("/api/v1/tools/id/server:mcp:files/specs")
     assert {spec["name"] for spec in specs["specs"]} == {"search", "list"}
+
+
+async def test_open_webui_finds_the_tools_of_the_real_servers(
+    admin: OpenWebUIClient, tmp_path: Path
+) -> None:
+    (tmp_path / "hours.md").write_text("Open on Tuesdays.")
+    token = SecretStr("a-token-of-the-site")
+    root = RootSettings(name="documents", path=tmp_path)
+    database = DatabaseSettings(name="site", url=f"sqlite:///{tmp_path / 'site.db'}")
+    (tmp_path / "site.db").touch()
+    files = Asgi(files_server.create_app(FilesSettings(token=token, roots=(root,))))
+    databases = Asgi(
+        databases_server.create_app(DatabasesSettings(token=token, databases=(database,)))
+    )
+    with running(files, databases):
+        for server, tools in ((files, "list search read"), (databases, "list describe query")):
+            plan = ToolServer("id", "", "", f"{server.address}/mcp", token.get_secret_value())
+            [connection] = desired.tool_servers([], plan)
+            assert set(await admin.verify_tool_server(connection)) == set(tools.split())
+            with pytest.raises(OpenWebUIError):
+                await admin.verify_tool_server({**connection, "key": "wrong"})
 
 
 async def test_a_changed_key_token_and_function_are_brought_up_to_date(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from backend_adapter.errors import AdapterError
+from hoheit import secrets
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
 from hoheit.orphans import end_with_parent
@@ -151,7 +152,8 @@ def provision(
 
     from hoheit.provision_site import at, plan_for, provision_elsewhere
 
-    site = _complete(find(os.environ), settings)
+    needed = ("adapter-key", "files-token", "databases-token", "admin-password", "user-password")
+    site = _complete(find(os.environ), settings, needed)
     plan = at(plan_for(site), adapter_url, files_url, databases_url)
     if without_user:
         plan = replace(plan, user_email=None)
@@ -175,7 +177,7 @@ def adapter(settings: SettingsOption = None) -> None:
     """Runs the adapter alone: the OpenAI-compatible gateway to the models."""
     from backend_adapter.serve import serve
 
-    serve(_part(settings).adapter)
+    serve(_part(settings, "adapter-key", "embedded-key").adapter)
 
 
 @app.command(epilog=_example("hoheit embedded --model ~/models/qwen3-8b.gguf"))
@@ -190,7 +192,7 @@ def embedded(
 
     if model:
         os.environ["HOHEIT_EMBEDDED__MODEL"] = str(model.expanduser().absolute())
-    serve(_part(settings).embedded)
+    serve(_part(settings, "embedded-key").embedded)
 
 
 @app.command(epilog=_example("hoheit files --transport stdio"))
@@ -198,7 +200,7 @@ def files(settings: SettingsOption = None, transport: TransportOption = "http") 
     """Runs the MCP server for the site's documents alone."""
     from mcp_servers.files.server import serve
 
-    serve(_part(settings).files, transport)
+    serve(_part(settings, "files-token").files, transport)
 
 
 @app.command(epilog=_example("hoheit databases --transport stdio"))
@@ -206,7 +208,7 @@ def databases(settings: SettingsOption = None, transport: TransportOption = "htt
     """Runs the MCP server for the site's databases alone."""
     from mcp_servers.databases.server import serve
 
-    serve(_part(settings).databases, transport)
+    serve(_part(settings, "databases-token").databases, transport)
 
 
 @app.command("open-webui", epilog=_example("hoheit open-webui"))
@@ -219,15 +221,17 @@ def open_webui(settings: SettingsOption = None) -> None:
     become_open_webui(home, _complete(home, settings), Progress())
 
 
-def _complete(home: Home, file: Path | None) -> "Settings":
+def _complete(
+    home: Home, file: Path | None, needed: tuple[str, ...] = tuple(secrets.NAMES)
+) -> "Settings":
     from hoheit.settings import complete, load
 
-    return complete(load(home, file), home)
+    return complete(load(home, file), home, needed)
 
 
-def _part(file: Path | None) -> "Settings":
+def _part(file: Path | None, *needed: str) -> "Settings":
     end_with_parent()
-    return _complete(find(os.environ), file)
+    return _complete(find(os.environ), file, needed)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -120,15 +120,19 @@ def load(home: Home, file: Path | None = None) -> Settings:
         ) from error
 
 
-def complete(settings: Settings, home: Home) -> Settings:
+def complete(
+    settings: Settings, home: Home, needed: Collection[str] = tuple(secrets.NAMES)
+) -> Settings:
     """The settings with what is left open filled in: secrets, the example site, the embedded upstream.
 
-    Raises HoheitError when a secret can neither be read nor made.
+    A part that runs alone names the secrets it `needed`; it may not have been given the others.
+
+    Raises HoheitError when a needed secret can neither be read nor made.
     """
     folder = settings.secrets_dir or home.secrets
 
-    def secret(given: SecretStr | None, name: str) -> SecretStr:
-        return given or secrets.read_or_make(folder, name)
+    def secret(given: SecretStr | None, name: str) -> SecretStr | None:
+        return given or (secrets.read_or_make(folder, name) if name in needed else None)
 
     embedded = settings.embedded.model_copy(
         update={"api_key": secret(settings.embedded.api_key, "embedded-key")}

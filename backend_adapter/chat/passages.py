@@ -18,7 +18,7 @@ MAX_TEXT = 1200
 _STEM = 6
 _WORD = re.compile(r"\w\w+")
 _SOURCE_LINE = re.compile(r"^\[\d+\] \S")
-_SENTENCE_END = re.compile(r"(?<=[.;!?])\s+(?=[\"„“(]?[A-ZÄÖÜ0-9])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"„“(]?[A-ZÄÖÜ0-9])")
 
 
 class Sentence(NamedTuple):

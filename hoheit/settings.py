@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -134,9 +135,10 @@ def complete(
     def secret(given: SecretStr | None, name: str) -> SecretStr | None:
         return given or (secrets.read_or_make(folder, name) if name in needed else None)
 
-    embedded = settings.embedded.model_copy(
-        update={"api_key": secret(settings.embedded.api_key, "embedded-key")}
-    )
+    embedded = settings.embedded
+    if embedded.enabled:
+        key = secret(embedded.api_key, "embedded-key")
+        embedded = embedded.model_copy(update={"api_key": key, "model_id": _model_id(embedded)})
     adapter = settings.adapter.model_copy(
         update={"api_key": secret(settings.adapter.api_key, "adapter-key")}
     )
@@ -169,6 +171,15 @@ def complete(
             "environments_dir": settings.environments_dir or home.environments,
             "secrets_dir": folder,
         }
+    )
+
+
+def _model_id(embedded: EmbeddedPart) -> str:
+    """Other weights than the shipped ones are called after their file, unless a name is set."""
+    if embedded.model is None or "model_id" in embedded.model_fields_set:
+        return embedded.model_id
+    return (
+        re.sub(r"[^a-z0-9._-]+", "-", embedded.model.stem.lower()).strip("-") or embedded.model_id
     )
 
 

@@ -28,7 +28,7 @@ class EmbeddedSettings(BaseModel):
         "smollm2-135m",
         min_length=1,
         max_length=128,
-        description="Name under which clients ask for the model.",
+        description="Name under which clients ask for the model; other weights are called after their file.",
     )
     context_tokens: int = Field(
         8192,

@@ -153,3 +153,20 @@ def test_another_upstream_stands_beside_the_embedded_one(
 def test_without_the_embedded_engine_only_configured_upstreams_remain(home: Home) -> None:
     write(home, "[embedded]\nenabled = false\n")
     assert complete(load(home), home).adapter.upstreams == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "model_id", "tool_calls"),
+    [
+        ("", "smollm2-135m", "schema"),
+        ("model = '/m/Qwen3 8B-Q4_K_M.gguf'", "qwen3-8b-q4_k_m", "engine"),
+        ("model = '/m/Qwen3 8B-Q4_K_M.gguf'\nmodel_id = 'qwen'", "qwen", "engine"),
+    ],
+)
+def test_other_weights_are_called_after_their_file_and_make_their_own_tool_calls(
+    home: Home, text: str, model_id: str, tool_calls: str
+) -> None:
+    write(home, f"[embedded]\n{text}\n")
+    settings = complete(load(home), home)
+    assert settings.embedded.model_id == model_id
+    assert settings.adapter.model(model_id).tool_calls == tool_calls

@@ -63,14 +63,15 @@ class Progress:
             self._line(f"… {step.title}")
         frame = 0
         while not done.wait(_REDRAW_S if self._terminal else _LOG_EVERY_S):
-            text = f"{step.title} · {step.detail}" if step.detail else step.title
+            text = f"{step.title} · {step.seconds:.0f} s"
+            text += f" · {step.detail}" if step.detail else ""
             if self._terminal:
-                line = f"{_FRAMES[frame % len(_FRAMES)]} {text} · {step.seconds:.0f} s"
+                line = f"{_FRAMES[frame % len(_FRAMES)]} {text}"
                 self._out.write("\r\x1b[2K" + line[: _width()])
                 self._out.flush()
                 frame += 1
             else:
-                self._line(f"… {text} · {step.seconds:.0f} s")
+                self._line(f"… {text}")
 
     def _line(self, text: str) -> None:
         self._out.write(("\r\x1b[2K" if self._terminal else "") + text + "\n")

@@ -53,7 +53,8 @@ class Supervisor:
         pending = set(waits)
         try:
             while pending:
-                update(", ".join(f"{s.name} {s.state}" for s in self.states))
+                waiting = [state.name for state in self.states if state.state == "starting"]
+                update(f"waiting for {', '.join(waiting)}" if waiting else "")
                 done, pending = await asyncio.wait(
                     pending, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
                 )

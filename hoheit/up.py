@@ -73,7 +73,7 @@ async def _run(home: Home, settings: Settings, wanted: list[Part], progress: Pro
 async def _start(
     supervisor: Supervisor, settings: Settings, wanted: list[Part], progress: Progress
 ) -> None:
-    with progress.step(f"Starting {', '.join(part.name for part in wanted)}") as step:
+    with progress.step(f"Starting {len(wanted)} parts") as step:
         names = [part.name for part in wanted]
         # The adapter asks its upstreams for their models as it starts, and provisioning asks the adapter.
         first = [name for name in names if name == "embedded"]

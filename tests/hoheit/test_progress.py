@@ -17,7 +17,7 @@ def test_a_terminal_shows_the_running_step_with_detail_and_seconds() -> None:
     out = Terminal()
     with Progress(out).step("Building") as step:
         step.update("3 of 9: downloading")
-        wait_until(lambda: "Building · 3 of 9: downloading · 0 s" in out.getvalue(), "it is shown")
+        wait_until(lambda: "Building · 0 s · 3 of 9: downloading" in out.getvalue(), "it is shown")
     assert "✔ Building" in out.getvalue()
 
 

@@ -60,7 +60,7 @@ def test_up_ends_with_addresses_logins_and_folders(house: House) -> None:
 
 
 def test_every_step_of_up_shows_what_it_does_and_for_how_long(house: House) -> None:
-    assert "Starting embedded, files, databases, adapter, open-webui" in house.output()
+    assert "✔ Starting 5 parts · " in house.output()
     assert "✔ Provisioning Open WebUI" in house.output()
 
 
@@ -195,7 +195,7 @@ def test_wrong_settings_end_up_with_the_key_and_no_traceback(tmp_path: Path) -> 
 def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
     house = House(tmp_path / "home", dict(WITHOUT_CHAT))
     house.start()
-    wait_until(lambda: "Starting embedded" in house.output(), "parts are starting")
+    wait_until(lambda: "Starting 4 parts" in house.output(), "parts are starting")
     house.stop()
     wait_until(lambda: not processes_of(house.home), "every process is gone", 10)
     assert "Traceback" not in house.output()

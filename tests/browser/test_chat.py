@@ -1,35 +1,17 @@
 """What a person sees: the real Open WebUI in a browser, the real adapter, engine and tools behind it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.browser.open_webui_page import open_webui_page
-from tests.conftest import REPOSITORY, House, running_house
-from tests.open_webui.background import running
+from tests.conftest import REPOSITORY, House
 from tests.open_webui.scripted_upstream import THOUGHT, ScriptedUpstream
 
 pytestmark = [pytest.mark.house, pytest.mark.xdist_group("browser")]
 
 SHOTS = REPOSITORY / "test-results"
 USER = "user@hoheit.example"
-
-
-@pytest.fixture(scope="module")
-def script() -> Iterator[ScriptedUpstream]:
-    # Slow enough for a person (and a screenshot) to see it think.
-    upstream = ScriptedUpstream("key-of-the-script", models=("scripted-120b",), pace_s=0.12)
-    with running(upstream):
-        yield upstream
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, script: ScriptedUpstream) -> Iterator[House]:
-    upstreams = [{"name": "far", "base_url": script.base_url, "api_key": script.key}]
-    home = tmp_path_factory.mktemp("site") / "home"
-    with running_house(home, HOHEIT_ADAPTER__UPSTREAMS=json.dumps(upstreams)) as house:
-        yield house
 
 
 def calls_of(house: House, part: str) -> list[dict[str, object]]:

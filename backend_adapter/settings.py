@@ -60,6 +60,11 @@ class ModelSettings(BaseModel):
         description="Shell patterns of tool names; where offered tools match, "
         "the answer to a new question must begin with a call of one of them.",
     )
+    small: bool = Field(
+        False,
+        description="Whether the model has so few parameters (hundreds of millions) that it needs help: "
+        "calls, titles and tags worded from the question, and of a tool's result the fitting sentence only.",
+    )
     reasoning: Literal["auto", "starts_open"] = Field(
         "auto",
         description="Whether thinking begins at a <think> tag (auto) or with the answer itself, "

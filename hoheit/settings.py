@@ -197,7 +197,10 @@ def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterS
     if embedded.model is None and all(model.id != embedded.model_id for model in models):
         # The template of the shipped weights ignores tools, and so small a model rarely asks for one.
         small = ModelSettings(
-            id=embedded.model_id, tool_calls="schema", force_first_call=("files_search",)
+            id=embedded.model_id,
+            tool_calls="schema",
+            force_first_call=("files_search",),
+            small=True,
         )
         models = (*models, small)
     return adapter.model_copy(

@@ -15,6 +15,7 @@ from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.events import Event
 from backend_adapter.chat.reasoning import split_reasoning
 from backend_adapter.chat.request import parse_chat
+from backend_adapter.chat.tasks import plan_task
 
 router = APIRouter()
 
@@ -23,10 +24,14 @@ router = APIRouter()
 async def chat_completions(request: Request) -> Response:
     """Answer a chat, streamed or whole."""
     settings = services(request).settings
-    record(request).task = RequestContext.from_headers(request.headers).task
+    task = RequestContext.from_headers(request.headers).task
+    record(request).task = task
     asked = parse_chat(await read_body(request, settings.max_request_bytes))
     model = settings.model(asked.model)
-    plan = tool_calls.plan(asked.body(), model.force_first_call, model.tool_calls)
+    body = asked.body()
+    if task and model.small:
+        body = plan_task(body, task)
+    plan = tool_calls.plan(body, model.force_first_call, model.tool_calls, small=model.small)
 
     def normalise(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         starts_open = model.reasoning == "starts_open"

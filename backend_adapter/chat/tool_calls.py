@@ -12,14 +12,24 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from backend_adapter.chat.events import Event, Failure, Finish, Text, ToolCallDelta
-from backend_adapter.chat.tool_messages import Message, last_user_index, messages_of
-from backend_adapter.chat.tool_prompt import call_messages, current_question, plain_messages
-from backend_adapter.chat.tool_schema import Tool, call_schema, read_tools
+from backend_adapter.chat.small_model import answer_messages, call_messages
+from backend_adapter.chat.tool_messages import Message, messages_of
+from backend_adapter.chat.tool_prompt import (
+    asking_for_a_call,
+    current_question,
+    results_since_question,
+    retold,
+    without_tools,
+)
+from backend_adapter.chat.tool_schema import Tool, call_schema, query_words, read_tools
 
 Mode: TypeAlias = Literal["engine", "schema"]
 
-# What one call may cost, in tokens: name, braces and a few short arguments.
-CALL_TOKENS = 512
+# What one call may cost, in tokens; a small model fills a few short arguments.
+CALL_TOKENS = 4096
+SMALL_CALL_TOKENS = 512
+# What its answer may cost where the client sets no limit: it does not always find an end.
+SMALL_ANSWER_TOKENS = 512
 # A call's text beyond this is not read on, in characters.
 MAX_CALL_TEXT = 65_536
 _TOOL_FIELDS = frozenset(
@@ -61,39 +71,37 @@ class Plan(msgspec.Struct, frozen=True):
                 await close()
 
 
-def plan(body: dict[str, Any], force_first_call: tuple[str, ...], mode: Mode) -> Plan:
+def plan(
+    body: dict[str, Any], force_first_call: tuple[str, ...], mode: Mode, *, small: bool = False
+) -> Plan:
     """The request for the engine.
 
     `force_first_call` holds shell patterns of tool names: when offered tools match, the first
     answer to a question calls one of those, unless the client chose otherwise. Mode `engine`
     leaves the rest to the engine's own tool parser. Mode `schema` never sends tools: it asks for a
     call that keeps to a schema where one must be made, and for a plain answer everywhere else.
+    A `small` model gets help with both (see `small_model`).
     """
     tools = read_tools(body)
     messages = messages_of(body)
-    forced = _forced(tools, force_first_call) if not _has_result(messages) else ()
+    results = results_since_question(messages)
+    forced = () if results else _forced(tools, force_first_call)
     choice = body.get("tool_choice")
     if mode == "engine":
         return Plan(_with_choice(body, forced) if choice in (None, "auto") else body)
+    if not query_words(current_question(messages)):
+        # A search for nothing would be a search for something made up.
+        forced = tuple(tool for tool in forced if tool.query_argument is None)
     calls = _calls(tools, forced, choice)
-    return (
-        Plan(_call_body(body, messages, calls), calls)
-        if calls
-        else Plan(_plain_body(body, messages))
-    )
+    if calls:
+        return Plan(_call_body(body, messages, calls, small=small), calls)
+    return Plan(_plain_body(body, messages, results, small=small))
 
 
 def _forced(tools: Sequence[Tool], patterns: Sequence[str]) -> tuple[Tool, ...]:
     return tuple(
         tool for tool in tools if any(fnmatchcase(tool.name, pattern) for pattern in patterns)
     )
-
-
-def _has_result(messages: Sequence[Message]) -> bool:
-    """Whether a tool has answered since the user last spoke."""
-    start = last_user_index(messages)
-    since = messages if start is None else messages[start:]
-    return any(message.get("role") in ("tool", "function") for message in since)
 
 
 def _with_choice(body: dict[str, Any], forced: Sequence[Tool]) -> dict[str, Any]:
@@ -118,9 +126,10 @@ def _calls(tools: Sequence[Tool], forced: tuple[Tool, ...], choice: Any) -> tupl
 
 
 def _call_body(
-    body: dict[str, Any], messages: Sequence[Message], tools: tuple[Tool, ...]
+    body: dict[str, Any], messages: Sequence[Message], tools: tuple[Tool, ...], *, small: bool
 ) -> dict[str, Any]:
     question = current_question(messages)
+    asking = call_messages(tools, question) if small else asking_for_a_call(tools, messages)
     kept = {
         key: value
         for key, value in body.items()
@@ -128,28 +137,37 @@ def _call_body(
     }
     return {
         **kept,
-        "messages": call_messages(tools, question),
+        "messages": asking,
         "response_format": {
             "type": "json_schema",
             "json_schema": {
                 "name": "tool_call",
                 "strict": True,
-                "schema": call_schema(tools, question),
+                "schema": call_schema(tools, question if small else None),
             },
         },
         "temperature": 0,
-        "max_tokens": CALL_TOKENS,
+        "max_tokens": SMALL_CALL_TOKENS if small else CALL_TOKENS,
     }
 
 
-def _plain_body(body: dict[str, Any], messages: Sequence[Message]) -> dict[str, Any]:
+def _plain_body(
+    body: dict[str, Any], messages: Sequence[Message], results: Sequence[str], *, small: bool
+) -> dict[str, Any]:
     plain = {key: value for key, value in body.items() if key not in _TOOL_FIELDS}
     if not messages:
         return plain
-    plain["messages"] = plain_messages(messages)
-    if _has_result(messages):
+    if not small:
+        plain["messages"] = retold(messages)
+        return plain
+    if results:
+        plain["messages"] = answer_messages(current_question(messages), "\n\n".join(results))
         # What was found is to be repeated, not varied.
         plain.setdefault("temperature", 0)
+    else:
+        plain["messages"] = without_tools(messages)
+    if not {"max_tokens", "max_completion_tokens"} & plain.keys():
+        plain["max_tokens"] = SMALL_ANSWER_TOKENS
     return plain
 
 
@@ -170,7 +188,7 @@ async def _read_calls(
         elif isinstance(event, Finish):
             finished.add(event.choice)
             if event.reason == "length":
-                yield _failure(f"it was cut off after {CALL_TOKENS} tokens")
+                yield _failure("it was cut off before its end")
                 return
             call = read_call("".join(texts.pop(event.choice, [])), tools, event.choice)
             yield call

@@ -37,6 +37,11 @@ def last_user_index(messages: Sequence[Message]) -> int | None:
     return None
 
 
+def is_result(message: Message) -> bool:
+    """Whether this is what a tool answered."""
+    return message.get("role") in ("tool", "function")
+
+
 def own_words(message: Message) -> str:
     """What the user typed, without the blocks that a client attached to it."""
     text = text_of(message)

@@ -1,11 +1,16 @@
-"""The messages that lead a small model to write a tool call, and to answer from a tool's result."""
+"""A chat with tools, retold for a template that knows neither tool calls nor tool results."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from backend_adapter.chat.passages import relevant_text
-from backend_adapter.chat.tool_messages import Message, last_user_index, own_words, text_of
+from backend_adapter.chat.tool_messages import (
+    Message,
+    is_result,
+    last_user_index,
+    own_words,
+    text_of,
+)
 from backend_adapter.chat.tool_schema import Tool
 
 # Few words per tool: the whole prompt of a small engine is a few thousand tokens. In characters.
@@ -14,13 +19,6 @@ MAX_DESCRIPTION = 300
 _CONTINUES = re.compile(
     r"^(and|what about|how about|or|also|und|oder|auch|wie (sieht|ist) es mit|was ist mit)\b",
     re.IGNORECASE,
-)
-# Measured on SmolLM2-135M: with questions of both languages as examples it copies the question,
-# without examples it invents file names and addresses.
-_EXAMPLE_QUESTIONS = (
-    "When does the train to Hamburg leave?",
-    "Wie teuer ist ein Fahrrad?",
-    "Who wrote the book about bees?",
 )
 
 
@@ -37,65 +35,62 @@ def current_question(messages: Sequence[Message]) -> str:
     return question
 
 
-def call_messages(tools: Sequence[Tool], question: str) -> list[Message]:
-    """A chat whose next answer is the call: the tools, examples where they help, the question."""
-    query = tools[0].query_argument if len(tools) == 1 else None
-    rule = (
-        "Write the tool call for the user's question as JSON. Copy the question into the query."
-        if query
-        else "Write the tool call that helps to answer the user's question, as JSON."
+def asking_for_a_call(tools: Sequence[Tool], messages: Sequence[Message]) -> list[Message]:
+    """The chat, with the tools described ahead of it and a call asked for."""
+    system = "\n".join(
+        [
+            *(described(tool) for tool in tools),
+            "Answer with one tool call, as JSON, and nothing else.",
+        ]
     )
-    system = "\n".join([*(_described(tool) for tool in tools), rule])
-    messages: list[Message] = [{"role": "system", "content": system}]
-    if query:
-        for example in _EXAMPLE_QUESTIONS:
-            call = f'{{"name": "{tools[0].name}", "arguments": {{"{query}": "{example[:-1]}"}}}}'
-            messages.append({"role": "user", "content": example})
-            messages.append({"role": "assistant", "content": call})
-    messages.append({"role": "user", "content": question})
-    return messages
+    return [{"role": "system", "content": system}, *retold(messages)]
 
 
-def plain_messages(messages: Sequence[Message]) -> list[Message]:
-    """The same chat for a template that knows neither tool calls nor tool results.
-
-    Results since the last question become part of that question; earlier ones are left out, as the
-    answers after them say what they said.
-    """
-    last = last_user_index(messages)
+def retold(messages: Sequence[Message]) -> list[Message]:
+    """The same chat in plain turns: calls as what they asked for, results as what was found."""
     plain: list[Message] = []
-    results: list[str] = []
-    for index, message in enumerate(messages):
-        role = message.get("role")
-        if role == "tool" or role == "function":
-            if last is None or index > last:
-                results.append(text_of(message))
-        elif message.get("tool_calls") or message.get("function_call"):
-            if text_of(message).strip() and (last is None or index < last):
+    for message in messages:
+        if is_result(message):
+            plain.append({"role": "user", "content": f"Result of the tool:\n{text_of(message)}"})
+        elif calls := message.get("tool_calls"):
+            said = [text_of(message), *(_call_text(call) for call in calls)]
+            content = "\n".join(line for line in said if line.strip())
+            plain.append({"role": "assistant", "content": content})
+        else:
+            plain.append(message)
+    return plain
+
+
+def without_tools(messages: Sequence[Message]) -> list[Message]:
+    """The chat without calls and results; what was answered from them says what they said."""
+    plain: list[Message] = []
+    for message in messages:
+        if is_result(message):
+            continue
+        if message.get("tool_calls") or message.get("function_call"):
+            if text_of(message).strip():
                 plain.append({"role": "assistant", "content": text_of(message)})
         else:
             plain.append(message)
-    if not results:
-        return plain
-    asked = last_user_index(plain)
-    answering = {
-        "role": "user",
-        "content": answer_prompt(current_question(messages), "\n\n".join(results)),
-    }
-    if asked is None:
-        return [*plain, answering]
-    return [*plain[:asked], answering]
+    return plain
 
 
-def answer_prompt(question: str, result: str) -> str:
-    """The question together with what the tools found about it."""
-    found = relevant_text(question, result)
-    if not found:
-        return f"{question}\n\nNothing was found about this in the documents. Say so."
-    return f"{question}\n\nAnswer with a sentence of this text:\n{found}\n\n{question}"
+def results_since_question(messages: Sequence[Message]) -> list[str]:
+    """What tools have answered since the user last spoke."""
+    last = last_user_index(messages)
+    since = messages if last is None else messages[last + 1 :]
+    return [text_of(message) for message in since if is_result(message)]
 
 
-def _described(tool: Tool) -> str:
+def _call_text(call: Any) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return ""
+    return f"I call {function.get('name')} with {function.get('arguments')}."
+
+
+def described(tool: Tool) -> str:
+    """A tool in a few lines: name, description and arguments."""
     lines = [f"Tool {tool.name}: {_short(tool.description)}".rstrip(": ")]
     names = tool.required or tuple(tool.properties)
     for name in names:

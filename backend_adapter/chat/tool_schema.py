@@ -1,9 +1,9 @@
 """One JSON schema that a tool call must keep to, made from the tools that a client offers.
 
 An engine that constrains its output to a JSON schema can call tools even if its model never learnt
-to. A very small model fills every gap the schema leaves with nonsense, so the schema leaves few:
-optional arguments are not asked for, texts and lists are short, and what is searched for is made of
-the user's own words.
+to. A very small model fills every gap the schema leaves with nonsense, so for such a one the schema
+leaves few: optional arguments are not asked for, texts and lists are short, and what is searched for
+is made of the user's own words.
 """
 
 import re
@@ -14,9 +14,16 @@ import msgspec
 
 Schema = dict[str, Any]
 
-# Bounds for a small model, which otherwise writes until its budget ends. In characters and items.
-MAX_TEXT = 300
-MAX_ITEMS = 5
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How long texts (in characters) and lists (in items) may be, for a model that finds no end."""
+
+    text: int
+    items: int
+
+
+ROOMY = Bounds(text=8_000, items=100)
+TIGHT = Bounds(text=300, items=5)
 MAX_QUERY_WORDS = 32
 _MAX_DEPTH = 8
 _QUERY_NAMES = frozenset(
@@ -98,8 +105,11 @@ def read_tools(body: dict[str, Any]) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def call_schema(tools: Sequence[Tool], question: str) -> Schema:
-    """The schema of {"name": ..., "arguments": {...}} for exactly one call of one of the tools."""
+def call_schema(tools: Sequence[Tool], question: str | None) -> Schema:
+    """The schema of {"name": ..., "arguments": {...}} for exactly one call of one of the tools.
+
+    With a `question` it is narrowed to what a small model can fill in about it.
+    """
     calls = [
         {
             "type": "object",
@@ -115,19 +125,21 @@ def call_schema(tools: Sequence[Tool], question: str) -> Schema:
     return calls[0] if len(calls) == 1 else {"anyOf": calls}
 
 
-def arguments_schema(tool: Tool, question: str) -> Schema:
-    """A tool's parameters, narrowed to what a small model can fill in.
+def arguments_schema(tool: Tool, question: str | None) -> Schema:
+    """A tool's parameters; with a `question`, narrowed to what a small model can fill in about it.
 
-    Required arguments only, unless the tool requires none. Local references are written out, so
-    that the schema stands on its own inside a larger one.
+    Narrowed, these are the required arguments only, unless the tool requires none. Local references
+    are written out, so that the schema stands on its own inside a larger one.
     """
-    names = tool.required or tuple(tool.properties)
+    small = question is not None
+    names = (tool.required if small else ()) or tuple(tool.properties)
+    bounds = TIGHT if small else ROOMY
     properties = {
-        name: _narrowed(tool.properties[name], tool.parameters, 0)
+        name: _narrowed(tool.properties[name], tool.parameters, bounds)
         for name in names
         if isinstance(tool.properties[name], dict)
     }
-    words = query_words(question)
+    words = query_words(question) if question else []
     if tool.query_argument is not None and words:
         properties[tool.query_argument] = {"type": "string", "pattern": words_pattern(words)}
     return {
@@ -156,29 +168,31 @@ def words_pattern(words: Sequence[str]) -> str:
     return "^" + "".join(f"({word} )?" for word in escaped[:-1]) + escaped[-1] + "$"
 
 
-def _narrowed(schema: Any, root: Schema, depth: int) -> Schema:
+def _narrowed(schema: Any, root: Schema, bounds: Bounds, depth: int = 0) -> Schema:
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return {}
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        return _narrowed(_resolved(reference, root), root, depth + 1)
+        return _narrowed(_resolved(reference, root), root, bounds, depth + 1)
     result: Schema = {}
     for key, value in schema.items():
         if key in _ANNOTATIONS:
             continue
         if key == "properties" and isinstance(value, dict):
-            result[key] = {name: _narrowed(part, root, depth + 1) for name, part in value.items()}
+            result[key] = {
+                name: _narrowed(part, root, bounds, depth + 1) for name, part in value.items()
+            }
         elif key in {"anyOf", "oneOf", "allOf", "prefixItems"} and isinstance(value, list):
-            result[key] = [_narrowed(part, root, depth + 1) for part in value]
+            result[key] = [_narrowed(part, root, bounds, depth + 1) for part in value]
         elif key in {"items", "additionalProperties"} and isinstance(value, dict):
-            result[key] = _narrowed(value, root, depth + 1)
+            result[key] = _narrowed(value, root, bounds, depth + 1)
         else:
             result[key] = value
     kind = result.get("type")
     if kind == "string" and not {"enum", "const", "pattern", "format"} & result.keys():
-        result["maxLength"] = _bounded(result.get("maxLength"), MAX_TEXT)
+        result["maxLength"] = _bounded(result.get("maxLength"), bounds.text)
     elif kind == "array":
-        result["maxItems"] = _bounded(result.get("maxItems"), MAX_ITEMS)
+        result["maxItems"] = _bounded(result.get("maxItems"), bounds.items)
     elif kind == "object" and "properties" in result:
         result.setdefault("additionalProperties", False)
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from hoheit.errors import StartError
+from hoheit.errors import HoheitError, StartError
 from hoheit.home import Home, make_folder
 from hoheit.orphans import PARENT_VARIABLE
 from hoheit.parts import Part
@@ -81,8 +81,7 @@ class Supervisor:
         for name, state in self._states.items():
             if state.state != "failed":
                 self._states[name] = PartState(name, state.address, "stopped")
-        with contextlib.suppress(Exception):  # a full disk must not keep the processes alive
-            save(self._home, RunState(self._own, self.states))
+        self._write_down()
 
     async def _start_one(self, part: Part) -> None:
         log = self._home.logs / f"{part.name}.log"
@@ -141,7 +140,13 @@ class Supervisor:
         self._states[part.name] = replace(
             self._states[part.name], state=state, process=process, detail=detail
         )
-        save(self._home, RunState(self._own, self.states))
+        self._write_down()
+
+    def _write_down(self) -> None:
+        try:
+            save(self._home, RunState(self._own, self.states))
+        except HoheitError as error:  # a disk that is full now must not stop what runs
+            self._report(f"! 'hoheit status' cannot be kept true: {error}")
 
     async def _all_ended(self) -> None:
         await asyncio.gather(*(child.wait() for child in self._children.values()))

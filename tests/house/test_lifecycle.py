@@ -107,6 +107,30 @@ def test_doctor_finds_a_wrong_token_and_says_what_to_do(house: House, tmp_path: 
     assert "files-token" in result.stdout
 
 
+def test_provisioning_again_changes_nothing(house: House) -> None:
+    result = house.run("provision", "--url", house.address("open_webui"))
+    assert result.returncode == 0, result.stderr
+    outcomes = [line.split()[0] for line in result.stdout.splitlines()]
+    assert set(outcomes) == {"unchanged"}
+    assert len(outcomes) >= 8
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--token", "not-a-token"], "refuses the token"),
+        (["--url", "http://127.0.0.1:9"], "cannot be reached"),
+    ],
+)
+def test_provisioning_with_a_wrong_token_or_address_says_so(
+    house: House, options: list[str], said: str
+) -> None:
+    result = house.run("provision", "--url", house.address("open_webui"), *options)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_a_killed_part_shows_as_failed_and_up_says_which_and_why(house: House, name: str) -> None:
     os.kill(house.parts()[name]["pid"], signal.SIGKILL)

@@ -16,7 +16,7 @@ from backend_adapter.api.services import Services
 from backend_adapter.errors import AdapterError, SettingsError
 from backend_adapter.routing.catalogue import Catalogue
 from backend_adapter.settings import AdapterSettings
-from backend_adapter.upstreams.client import Upstream, open_session
+from backend_adapter.upstreams.client import Upstream, open_connections
 
 
 def create_app(settings: AdapterSettings) -> FastAPI:
@@ -29,8 +29,8 @@ def create_app(settings: AdapterSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_session(settings.connect_timeout_s) as session:
-            upstreams = [Upstream(each, session, settings) for each in settings.upstreams]
+        async with open_connections(settings.connect_timeout_s) as connections:
+            upstreams = [Upstream(each, connections, settings) for each in settings.upstreams]
             catalogue = Catalogue(upstreams, settings.catalogue_refresh_s)
             app.state.services = Services(settings, catalogue, started=int(time.time()))
             refresher = asyncio.create_task(catalogue.keep_fresh())

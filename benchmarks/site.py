@@ -16,7 +16,7 @@ _PARTS = ("adapter", "embedded", "files", "databases")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI API: `base_url` ends in /v1."""
+    """An OpenAI API (`base_url` ends in /v1) or an MCP server, and the key to it."""
 
     base_url: str
     key: str
@@ -24,10 +24,11 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Site:
-    """The running parts that a benchmark talks to."""
+    """The running parts that a benchmark talks to; `files` is the address of the MCP server."""
 
     adapter: Endpoint
     engine: Endpoint
+    files: Endpoint
 
 
 @contextmanager
@@ -60,6 +61,7 @@ def running_site() -> Iterator[Site]:
             yield Site(
                 _endpoint(folder, ports["adapter"], "adapter-key"),
                 _endpoint(folder, ports["embedded"], "embedded-key"),
+                Endpoint(f"http://127.0.0.1:{ports['files']}/mcp", _secret(folder, "files-token")),
             )
         finally:
             process.terminate()
@@ -67,8 +69,11 @@ def running_site() -> Iterator[Site]:
 
 
 def _endpoint(home: str, port: int, secret: str) -> Endpoint:
-    key = (Path(home) / "secrets" / secret).read_text().strip()
-    return Endpoint(f"http://127.0.0.1:{port}/v1", key)
+    return Endpoint(f"http://127.0.0.1:{port}/v1", _secret(home, secret))
+
+
+def _secret(home: str, name: str) -> str:
+    return (Path(home) / "secrets" / name).read_text().strip()
 
 
 def _free_port() -> int:

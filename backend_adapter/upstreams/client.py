@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -24,31 +25,45 @@ _MAX_CONNECTIONS = 1024
 _KEEP_CONNECTION_S = 4
 
 
+class Connections(NamedTuple):
+    """The ways to all upstreams: over a kept connection where there is one, or always over a new one."""
+
+    kept: aiohttp.ClientSession
+    new: aiohttp.ClientSession
+
+
 @asynccontextmanager
-async def open_session(connect_timeout_s: float) -> AsyncIterator[aiohttp.ClientSession]:
+async def open_connections(connect_timeout_s: float) -> AsyncIterator[Connections]:
     """The connections to all upstreams: no cookies, no proxies from the environment."""
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEP_CONNECTION_S
-        ),
+    kept = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEP_CONNECTION_S)
+    new = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, force_close=True)
+    async with (
+        _session(kept, connect_timeout_s) as over_kept,
+        _session(new, connect_timeout_s) as over_new,
+    ):
+        yield Connections(over_kept, over_new)
+
+
+def _session(connector: aiohttp.TCPConnector, connect_timeout_s: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
         headers={"User-Agent": "hoheit", "Accept-Encoding": "identity"},
         auto_decompress=False,
-    ) as session:
-        yield session
+    )
 
 
 class Upstream:
     """One server that answers; many requests may use it at once."""
 
     def __init__(
-        self, settings: UpstreamSettings, session: aiohttp.ClientSession, limits: AdapterSettings
+        self, settings: UpstreamSettings, connections: Connections, limits: AdapterSettings
     ) -> None:
         self.name = settings.name
         self.configured_models = settings.models
         self._settings = settings
-        self._session = session
+        self._connections = connections
         self._limits = limits
         self._base_url = settings.base_url.rstrip("/")
         self._headers: dict[str, str] = {}
@@ -62,7 +77,7 @@ class Upstream:
         try:
             async with (
                 asyncio.timeout(limit),
-                self._session.get(
+                self._connections.kept.get(
                     f"{self._base_url}/models", headers=self._headers, allow_redirects=False
                 ) as response,
             ):
@@ -128,18 +143,27 @@ class Upstream:
         self, path: str, body: Mapping[str, Any], deadline: float
     ) -> aiohttp.ClientResponse:
         limits = self._limits
+        send = partial(
+            aiohttp.ClientSession.post,
+            url=f"{self._base_url}/{path}",
+            data=msgspec.json.encode(prepare(body, self._settings.engine)),
+            headers={
+                **self._headers,
+                "Content-Type": "application/json",
+                "Accept": "text/event-stream",
+            },
+            allow_redirects=False,
+        )
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._session.post(
-                    f"{self._base_url}/{path}",
-                    data=msgspec.json.encode(prepare(body, self._settings.engine)),
-                    headers={
-                        **self._headers,
-                        "Content-Type": "application/json",
-                        "Accept": "text/event-stream",
-                    },
-                    allow_redirects=False,
-                )
+                try:
+                    return await send(self._connections.kept)
+                except aiohttp.ClientConnectorError:
+                    raise
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    # A kept connection that the server has closed meanwhile: llama.cpp does so after
+                    # every stream, without announcing it. Asking again changes nothing there.
+                    return await send(self._connections.new)
         except aiohttp.ConnectionTimeoutError:
             raise faults.no_connection(self.name, limits.connect_timeout_s) from None
         except TimeoutError:

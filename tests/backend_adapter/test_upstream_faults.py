@@ -378,3 +378,22 @@ async def test_a_connection_serves_again_after_an_answer(
         assert (await client.post(adapter, CHAT, ask(stream=True))).status == 200
     peers = {turn.request.transport for turn in upstream.turns}
     assert len(peers) <= 2
+
+
+async def test_a_kept_connection_that_was_closed_unannounced_costs_no_answer(
+    upstream: ScriptedUpstream, start_adapter: StartAdapter, client: Client
+):
+    served = []
+
+    async def answer_once_per_connection(turn: Turn) -> None:
+        if turn.request.transport in served:
+            turn.cut()
+            await asyncio.Event().wait()
+        served.append(turn.request.transport)
+        await turn.say("Hello")
+
+    upstream.script = answer_once_per_connection
+    adapter = start_adapter(upstream, catalogue_refresh_s=3600)
+    for _ in range(5):
+        assert (await client.post(adapter, CHAT, ask(stream=True))).status == 200
+    assert len(upstream.turns) > len(served)

@@ -120,6 +120,15 @@ def test_completions_continue_a_text(client: openai.OpenAI) -> None:
     assert "Paris" in answer.choices[0].text
 
 
+def test_answers_that_follow_one_another_at_once_all_come(client: openai.OpenAI) -> None:
+    # llama.cpp closes its connection after every stream, unannounced.
+    strict = client.with_options(max_retries=0)
+    for number in range(15):
+        question = [{"role": "user", "content": f"{number}. Say hello."}]
+        answer = strict.chat.completions.create(model=MODEL, messages=question, max_tokens=3)
+        assert answer.choices[0].message.content
+
+
 def test_a_client_that_leaves_frees_the_engine(house: House, client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model=MODEL,

@@ -175,6 +175,15 @@ def _remedy(output: str) -> str:
     return "Run the command again; if it fails the same way, the lines above say why."
 
 
+def _require_python() -> None:
+    if not (3, 11) <= sys.version_info < (3, 13):
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise BuildError(
+            f"This is Python {found}; 3.11 or 3.12 is needed.",
+            "Name one that is installed, as in 'make up PYTHON=python3.11'.",
+        )
+
+
 def _require_space(directory: Path, disk_mb: int) -> None:
     parent = directory
     while not parent.exists():
@@ -215,6 +224,7 @@ def main(arguments: Sequence[str]) -> int:
     """What the Makefile calls; see the head of this file."""
     kind, first, *rest = arguments
     try:
+        _require_python()
         if kind == "project":
             install(Path(first), rest, Progress())
         else:

@@ -73,3 +73,14 @@ def test_every_pin_is_locked_by_a_hash(name: str) -> None:
     ]
     assert pins
     assert all("--hash=sha256:" in pin for pin in pins)
+
+
+def test_another_python_is_refused_with_the_way_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environments.sys, "version_info", (3, 13, 1))
+    assert environments.main(["project", str(tmp_path / "venv"), "hoheit"]) == 1
+    said = capfd.readouterr().err
+    assert "Python 3.13.1" in said
+    assert "PYTHON=python3.11" in said
+    assert not (tmp_path / "venv").exists()

@@ -168,7 +168,7 @@ async def answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def last_words(log: Path, before: int, limit: int = 300) -> str:
-    """The last line that a part wrote after the first `before` bytes, to tell why it ended."""
+    """Why a part ended, in its own words: what it wrote last after the first `before` bytes of its log."""
     try:
         with log.open("rb") as file:
             file.seek(max(before, log.stat().st_size - 8192))
@@ -176,7 +176,9 @@ def last_words(log: Path, before: int, limit: int = 300) -> str:
     except OSError:
         return "it left no log"
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:limit] if said else "it wrote nothing"
+    # Our own error, which names a remedy; an engine's threads may still write a line after it.
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    return (errors or said or ["it wrote nothing"])[-1][:limit]
 
 
 def _ended(code: int) -> str:

@@ -301,4 +301,5 @@ def test_weights_that_are_cut_off_are_said(tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 64)
 
-    assert str(cut) in refusal(start(str(cut))).splitlines()[-1]
+    # llama.cpp's own thread may write a line after ours.
+    assert f"could not start with the weights file {cut}" in refusal(start(str(cut)))

@@ -54,11 +54,17 @@ class OpenWebUIPage:
         """Continues a session that was opened over the API, instead of signing in."""
         await self.page.add_init_script(f"localStorage.token = {json.dumps(token)}")
 
-    async def dismiss_changelog(self) -> None:
-        """Closes "What's New", which admins get after the first login; needs the English interface."""
-        button = self.page.get_by_role("button", name="Okay, Let's Go!")
-        await button.click()
-        await button.wait_for(state="hidden")
+    async def hide_changelog(self) -> None:
+        """Switches "What's New" off, which covers the page at an admin's first login."""
+        token = await self.page.evaluate("localStorage.token")
+        response = await self.page.request.post(
+            f"{self.address}/api/v1/users/user/settings/update",
+            headers={"Authorization": f"Bearer {token}"},
+            data={"ui": {"showChangelog": False}},
+        )
+        assert response.ok
+        await self.page.goto(self.address)
+        await self._chat_input().wait_for()
 
     # Before a message
 

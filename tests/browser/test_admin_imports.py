@@ -16,7 +16,7 @@ SHOTS = REPOSITORY / "test-results"
 
 async def as_admin(page: OpenWebUIPage, house: House) -> None:
     await page.sign_in("admin@hoheit.example", house.secret("admin-password"))
-    await page.dismiss_changelog()
+    await page.hide_changelog()
 
 
 async def functions(page: OpenWebUIPage, method: str = "GET", path: str = "") -> object:
@@ -81,7 +81,7 @@ async def test_the_install_page_names_the_menu_entries_of_open_webui(house: Hous
         ("de-DE", 'Menü "Erstellen" öffnen', ("Von Link importieren", "JSON importieren")),
     ):
         async with open_webui_page(house.address("open_webui"), locale=locale) as page:
-            await page.sign_in("admin@hoheit.example", house.secret("admin-password"))
+            await as_admin(page, house)
             await page.page.goto(f"{page.address}/admin/functions")
             await page.page.get_by_role("button", name=menu).click()
             for entry in entries:

@@ -37,6 +37,10 @@ async def test_the_embedded_model_calls_the_files_tool_on_site_and_names_the_fac
     assert "oeffentlich/en/dog-tax.md" in result
     assert [call["tool"] for call in calls_of(house, "files")[before:]] == ["search"]
     assert page.foreign_hosts == set()
+    for log in (house.home / "logs").iterdir():
+        text = log.read_text(errors="replace")
+        assert "dog tax" not in text, f"{log.name} holds what was asked"
+        assert "96 euros" not in text, f"{log.name} holds what was answered"
 
 
 async def test_thinking_a_tool_call_with_its_result_and_the_answer_are_shown(house: House) -> None:

@@ -1,7 +1,10 @@
 """The databases server: three tools over the configured databases."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
+from mcp.server import MCPServer
 from pydantic import Field
 from starlette.types import ASGIApp
 
@@ -28,8 +31,19 @@ def create_server(settings: DatabasesSettings) -> SiteServer:
         SettingsError: a database's address cannot work.
     """
     databases = {item.name: open_database(item) for item in settings.databases}
+
+    @asynccontextmanager
+    async def lifespan(_server: MCPServer[None]) -> AsyncIterator[None]:
+        yield
+        for database in databases.values():
+            await server.in_thread(database.engine.dispose)
+
     server = SiteServer(
-        "databases", INSTRUCTIONS, settings, health=lambda: {"databases": len(databases)}
+        "databases",
+        INSTRUCTIONS,
+        settings,
+        health=lambda: {"databases": len(databases)},
+        lifespan=lifespan,
     )
 
     async def list_() -> str:

@@ -112,7 +112,7 @@ def _only_the_adapter(adapter_url: str, adapter_key: str) -> dict[str, str]:
         "ENABLE_DIRECT_CONNECTIONS": "false",
         "ENABLE_DIRECT_INTEGRATIONS": "false",
         "ENABLE_EVALUATION_ARENA_MODELS": "false",
-        # An upload goes into the prompt whole, past the adapter, instead of to an embedding service.
+        # An upload goes into the prompt whole, through the adapter, instead of to an embedding service.
         "BYPASS_EMBEDDING_AND_RETRIEVAL": "true",
         "RAG_EMBEDDING_ENGINE": "openai",
         "RAG_OPENAI_API_BASE_URL": adapter_url,

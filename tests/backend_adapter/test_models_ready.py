@@ -53,8 +53,9 @@ async def test_a_model_that_is_new_at_its_upstream_is_found(
     await status(client, adapter, 200)
     upstream.models = ["scripted", "new"]
     async with asyncio.timeout(20):
-        while (await client.post(adapter, CHAT, ask() | {"model": "new"})).status == 404:
+        while (answer := await client.post(adapter, CHAT, ask() | {"model": "new"})).status == 404:
             await asyncio.sleep(0.02)
+    assert answer.status == 200
 
 
 async def test_an_unknown_model_is_an_error_with_a_remedy(

@@ -3,41 +3,67 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
-from backend_adapter.api import chat, completions, models, operations, site
-from backend_adapter.api.auth import KeyCheck
+from backend_adapter.api import (
+    chat,
+    completions,
+    embeddings,
+    models,
+    operations,
+    responses,
+    site,
+    topology,
+)
+from backend_adapter.api.auth import AdminCheck, CallerCheck
+from backend_adapter.api.identity import Identity
 from backend_adapter.api.record import RequestLog
 from backend_adapter.api.respond import error_response
-from backend_adapter.api.services import Services
-from backend_adapter.errors import AdapterError, SettingsError
-from backend_adapter.routing.catalogue import Catalogue
+from backend_adapter.api.services import Services, services
+from backend_adapter.api.telemetry import Telemetry
+from backend_adapter.database import open_database
+from backend_adapter.errors import AdapterError
+from backend_adapter.reload import Watch
+from backend_adapter.routing.health import HealthMonitor
+from backend_adapter.routing.pool import Pool
 from backend_adapter.settings import AdapterSettings
-from backend_adapter.upstreams.client import Upstream, open_connections
+from backend_adapter.upstreams.http import Connections
 
 
-def create_app(settings: AdapterSettings) -> FastAPI:
-    """The gateway for these settings. Raises SettingsError if it would be open to everybody."""
-    if settings.api_key is None or not settings.api_key.get_secret_value():
-        raise SettingsError(
-            "The adapter has no api_key, so anybody could use the models.",
-            "Set api_key under [adapter] in hoheit.toml.",
-        )
+def _identity(request: Request) -> Identity:
+    return services(request).identity
+
+
+def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI:
+    """The gateway for these settings; `watch` tells of changed ones.
+
+    Raises SettingsError if it would be open to everybody, or if settings contradict each other.
+    """
+    Identity(settings)  # refuses unfit keys before anything starts
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_connections(settings.connect_timeout_s) as connections:
-            upstreams = [Upstream(each, connections, settings) for each in settings.upstreams]
-            catalogue = Catalogue(upstreams, settings.catalogue_refresh_s)
-            app.state.services = Services(settings, catalogue, started=int(time.time()))
-            refresher = asyncio.create_task(catalogue.keep_fresh())
+        async with AsyncExitStack() as stack:
+            connections = Connections()
+            stack.callback(connections.close)
+            database = None
+            if settings.database_url is not None:
+                database = await stack.enter_async_context(open_database(settings.database_url))
+            pool = Pool(connections)
+            given = Services(settings, pool, database, Telemetry(), started=int(time.time()))
+            app.state.services = given
+            tasks = [asyncio.create_task(HealthMonitor(pool).run())]
+            if watch is not None:
+                tasks.append(asyncio.create_task(watch.run(given.apply)))
             yield
-            refresher.cancel()
+            for task in tasks:
+                task.cancel()
             with suppress(asyncio.CancelledError):
-                await refresher
+                await asyncio.gather(*tasks)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -50,9 +76,11 @@ def create_app(settings: AdapterSettings) -> FastAPI:
         },
     )
     app.add_middleware(RequestLog)
-    with_key = [Depends(KeyCheck(settings.api_key))]
-    for part in (chat, completions, models):
-        app.include_router(part.router, prefix="/v1", dependencies=with_key)
+    for part in (chat, completions, responses, embeddings, models):
+        app.include_router(
+            part.router, prefix="/v1", dependencies=[Depends(CallerCheck(_identity))]
+        )
+    app.include_router(topology.router, prefix="/v1", dependencies=[Depends(AdminCheck(_identity))])
     for part in (operations, site):
         app.include_router(part.router)
     return app

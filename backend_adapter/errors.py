@@ -5,10 +5,14 @@ AdapterError
 ├── RequestError           400  the request itself is at fault
 │   ├── RequestTooLargeError   413
 │   ├── UnauthorizedError      401
-│   └── UnknownModelError      404
+│   ├── UnknownModelError      404
+│   ├── QueueFullError         429  too many wait already
+│   │   └── QueueTimeoutError      429
+│   └── QuotaError             429  the user's tokens of the day are spent
 ├── UpstreamError          502  an upstream is at fault
 │   └── UpstreamTimeoutError   504
 ├── NoUpstreamError        503  nothing is configured or reachable
+├── DatabaseError          503  the adapter's own database does not answer
 └── ClientLeftError        499  nobody is there to read the answer
 """
 
@@ -35,6 +39,8 @@ class AdapterError(Exception):
         self.remedy = remedy
         self.param = param
         self.code = code
+        # Sent as the Retry-After header where it is known, in seconds.
+        self.retry_after_s: int | None = None
         if status is not None:
             self.status = status
 
@@ -82,6 +88,35 @@ class UnknownModelError(RequestError):
     status = 404
 
 
+class QueueFullError(RequestError):
+    """No place in the queue: all are taken, or all that one user may have."""
+
+    status = 429
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, retry_after_s: int, *, code: str = "queue_full") -> None:
+        super().__init__(message, f"Try again in {retry_after_s} s.", code=code)
+        self.retry_after_s = retry_after_s
+
+
+class QueueTimeoutError(QueueFullError):
+    """A request waited in the queue for as long as it may."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message, retry_after_s, code="queue_timeout")
+
+
+class QuotaError(RequestError):
+    """A user has spent the tokens of the day; `retry_after_s` is the time until midnight UTC."""
+
+    status = 429
+    type = "insufficient_quota"
+
+    def __init__(self, message: str, remedy: str, retry_after_s: int) -> None:
+        super().__init__(message, remedy, code="insufficient_quota")
+        self.retry_after_s = retry_after_s
+
+
 class UpstreamError(AdapterError):
     """An upstream failed, refused, or answered with something unreadable."""
 
@@ -100,6 +135,12 @@ class NoUpstreamError(AdapterError):
 
     status = 503
     type = "upstream_error"
+
+
+class DatabaseError(AdapterError):
+    """The adapter's own database cannot be reached, or did not answer in time."""
+
+    status = 503
 
 
 class ClientLeftError(AdapterError):

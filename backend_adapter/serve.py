@@ -7,6 +7,7 @@ from types import FrameType
 
 import uvicorn
 
+from backend_adapter.api.push import PushingProtocol
 from backend_adapter.app import create_app
 from backend_adapter.errors import SettingsError
 from backend_adapter.settings import AdapterSettings
@@ -26,7 +27,7 @@ def serve(settings: AdapterSettings) -> None:
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",
-        http="httptools",
+        http=PushingProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

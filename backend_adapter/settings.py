@@ -13,7 +13,15 @@ from pydantic import (
 )
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Weight = Annotated[float, Field(ge=0.01, le=100)]
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 
 
 def _fits_a_header(key: SecretStr) -> SecretStr:
@@ -24,6 +32,18 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
 
 
 Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+
+
+def _async_driver(url: SecretStr) -> SecretStr:
+    """The same address with the driver that does not block; without one, names it."""
+    scheme, separator, rest = url.get_secret_value().partition("://")
+    driver = _DRIVERS.get(scheme)
+    if not driver or not separator:
+        raise ValueError(f"an address that begins with one of {', '.join(_DRIVERS)} is needed")
+    return SecretStr(f"{driver}://{rest}")
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_async_driver)]
 
 
 class UpstreamSettings(BaseModel):
@@ -42,6 +62,14 @@ class UpstreamSettings(BaseModel):
     models: tuple[str, ...] = Field(
         (), description="Models to use from it; empty means all that its model list names."
     )
+    site: str = Field(
+        "", max_length=64, description="Where it stands, as the topology page shows it."
+    )
+    continuation: Literal["auto", "tokens", "prefill", "replay"] = Field(
+        "auto",
+        description="How it goes on with an answer that another replica began: from token ids, from text, "
+        "or only by answering anew; auto finds out by asking it for single tokens.",
+    )
 
 
 class ModelSettings(BaseModel):
@@ -50,10 +78,11 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(description="Name of the model, as its upstream lists it.")
-    tool_calls: Literal["engine", "schema"] = Field(
+    tool_calls: Literal["engine", "schema", "text"] = Field(
         "engine",
-        description="Who makes tool calls: the engine itself, or the adapter, "
-        "which holds the engine to a JSON schema of the offered tools.",
+        description="Who makes tool calls: the engine itself, the adapter, which holds the engine to a "
+        "JSON schema of the offered tools (schema), or the engine's prompt template, "
+        "whose calls the adapter reads out of the text (text).",
     )
     force_first_call: tuple[str, ...] = Field(
         (),
@@ -70,6 +99,69 @@ class ModelSettings(BaseModel):
         description="Whether thinking begins at a <think> tag (auto) or with the answer itself, "
         "because the prompt template has opened it already (starts_open).",
     )
+    max_concurrent: int | None = Field(
+        None, ge=1, description="As in [adapter.admission], for this model; unset as there."
+    )
+    max_queued: int | None = Field(
+        None, ge=0, description="As in [adapter.admission], for this model; unset as there."
+    )
+
+
+class ClientSettings(BaseModel):
+    """A program with a key of its own, beside the site's Open WebUI."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Short name that limits, logs and metrics call this client by.")
+    api_key: Key = Field(description="Key that it sends as a bearer token.")
+    weight: Weight = Field(1, description="Its share among all who wait; 2 gets twice that of 1.")
+
+
+class AdmissionSettings(BaseModel):
+    """How many requests run at once, and who waits how long; for each model by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_concurrent: int = Field(
+        256, ge=1, description="Most requests that one model answers at the same time."
+    )
+    max_queued: int = Field(
+        1024,
+        ge=0,
+        description="Most chats that wait for one model, and most background tasks beside them.",
+    )
+    max_concurrent_per_user: int = Field(
+        128,
+        ge=1,
+        description="Most of them that one user has at the same time; "
+        "a client that names no users is one user.",
+    )
+    max_queued_per_user: int = Field(
+        256, ge=1, description="Most chats, and most background tasks, that wait for one user."
+    )
+    queue_timeout_s: float = Field(
+        60, gt=0, description="Longest wait in the queue before a request is refused, in seconds."
+    )
+    weights: dict[str, Weight] = Field(
+        {},
+        description="Shares among all who wait, by a user's id or e-mail address or a client's name; "
+        "1 where nothing is said.",
+    )
+
+
+class QuotaSettings(BaseModel):
+    """How many tokens, read and written, a user may spend in a day (UTC)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens_per_user_and_day: int = Field(
+        0, ge=0, description="Tokens of every user; 0 sets no limit."
+    )
+    overrides: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        {},
+        description="Tokens of single users, by id or e-mail address or a client's name; "
+        "0 sets no limit.",
+    )
 
 
 class AdapterSettings(BaseModel):
@@ -80,7 +172,29 @@ class AdapterSettings(BaseModel):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8081, ge=0, le=65535, description="TCP port to listen on.")
     api_key: Key | None = Field(
-        None, description="Key that clients must send as a bearer token; required."
+        None, description="Key that Open WebUI sends as a bearer token; required."
+    )
+    admin_key: Key | None = Field(
+        None, description="Key that operators send as a bearer token; without it nobody is one."
+    )
+    user_jwt_secret: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 bytes with which Open WebUI signs who asks "
+        "(its FORWARD_USER_INFO_HEADER_JWT_SECRET); without it all its users count as one.",
+    )
+    clients: tuple[ClientSettings, ...] = Field(
+        (), description="Further programs with keys of their own."
+    )
+    admission: AdmissionSettings = Field(
+        default_factory=AdmissionSettings, description="Who waits for a model, and how long."
+    )
+    quotas: QuotaSettings = Field(
+        default_factory=QuotaSettings, description="What a user may spend in a day."
+    )
+    database_url: DatabaseUrl | None = Field(
+        None,
+        description="Where the adapter counts what users spend: sqlite:////path/to/file or "
+        "postgresql://user:password@host/database, which several adapters can share.",
     )
     upstreams: tuple[UpstreamSettings, ...] = Field(
         (), description="The servers that answer; of two that offer one model the first is asked."
@@ -95,7 +209,21 @@ class AdapterSettings(BaseModel):
         120, gt=0, description="Longest wait for the first piece of an answer, in seconds."
     )
     stall_timeout_s: float = Field(
-        60, gt=0, description="Longest silence of an upstream within an answer, in seconds."
+        20,
+        gt=0,
+        description="Longest silence of an upstream within an answer, in seconds; "
+        "after it another replica goes on with the answer.",
+    )
+    hedge_after_s: float = Field(
+        0,
+        ge=0,
+        description="Wait for the first piece of an answer after which a second replica is asked too, "
+        "in seconds; the first to begin answers. 0 asks no second one.",
+    )
+    selection: Literal["prefix", "session", "round_robin"] = Field(
+        "prefix",
+        description="Which replica is asked: the one that has the conversation's beginning in its cache "
+        "(prefix), the one that answered this chat (session), or each in turn.",
     )
     keep_alive_s: float = Field(
         15,
@@ -104,7 +232,10 @@ class AdapterSettings(BaseModel):
         "so that proxies keep the connection, in seconds.",
     )
     catalogue_refresh_s: float = Field(
-        10, gt=0, description="How often every upstream is asked for its models, in seconds."
+        5,
+        gt=0,
+        description="How often every upstream is asked for its models, in seconds; "
+        "that is also the cheap probe of its health.",
     )
     max_request_bytes: int = Field(
         32 * 1024 * 1024, gt=0, description="Longest accepted request body, in bytes."
@@ -118,6 +249,7 @@ class AdapterSettings(BaseModel):
         for what, names in (
             ("upstreams", [upstream.name for upstream in self.upstreams]),
             ("models", [model.id for model in self.models]),
+            ("clients", [client.name for client in self.clients]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

@@ -177,7 +177,8 @@ def adapter(settings: SettingsOption = None) -> None:
     """Runs the adapter alone: the OpenAI-compatible gateway to the models."""
     from backend_adapter.serve import serve
 
-    serve(_part(settings, "adapter-key", "embedded-key").adapter)
+    needed = ("adapter-key", "admin-key", "user-jwt-secret", "embedded-key")
+    serve(_part(settings, *needed).adapter)
 
 
 @app.command(epilog=_example("hoheit embedded --model ~/models/qwen3-8b.gguf"))

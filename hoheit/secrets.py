@@ -11,6 +11,8 @@ from hoheit.home import make_folder, write_whole
 # Every secret of a site, and what it opens.
 NAMES: dict[str, str] = {
     "adapter-key": "the adapter's API key, which Open WebUI sends",
+    "admin-key": "the adapter's key for operators",
+    "user-jwt-secret": "signs who asks: Open WebUI tells the adapter with it",
     "embedded-key": "the embedded engine's API key, which the adapter sends",
     "files-token": "the files server's bearer token",
     "databases-token": "the databases server's bearer token",

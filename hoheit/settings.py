@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -29,6 +29,10 @@ from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.files.settings import FilesSettings, RootSettings
 
 _PREFIX = "HOHEIT_"
+# Keys whose values no message repeats.
+_SECRETS = frozenset(
+    {"admin_key", "api_key", "database_url", "secret_key", "token", "url", "user_jwt_secret"}
+)
 # Read before and beside the settings themselves.
 _OTHER_VARIABLES = ("HOHEIT_HOME", "HOHEIT_SETTINGS", PARENT_VARIABLE)
 
@@ -139,8 +143,15 @@ def complete(
     if embedded.enabled:
         key = secret(embedded.api_key, "embedded-key")
         embedded = embedded.model_copy(update={"api_key": key, "model_id": _model_id(embedded)})
-    adapter = settings.adapter.model_copy(
-        update={"api_key": secret(settings.adapter.api_key, "adapter-key")}
+    adapter = settings.adapter
+    adapter = adapter.model_copy(
+        update={
+            "api_key": secret(adapter.api_key, "adapter-key"),
+            "admin_key": secret(adapter.admin_key, "admin-key"),
+            "user_jwt_secret": secret(adapter.user_jwt_secret, "user-jwt-secret"),
+            "database_url": adapter.database_url
+            or SecretStr(f"sqlite+aiosqlite:///{home.data / 'adapter' / 'adapter.db'}"),
+        }
     )
     if embedded.enabled:
         adapter = _with_embedded(adapter, embedded)
@@ -237,11 +248,21 @@ def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[Base
                     yield f"{name}.{deeper}", deeper_model
 
 
+def is_list(section: str) -> bool:
+    """Whether a table of hoheit.toml is one of a list, written as `[[section]]`."""
+    model: type[BaseModel] = Settings
+    *parents, last = section.split(".")
+    for depth in range(len(parents)):
+        model = dict(sections())[".".join(parents[: depth + 1])]
+    return get_origin(model.model_fields[last].annotation) is tuple
+
+
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     known = {*_OTHER_VARIABLES, *(_PREFIX + name.upper() for name in Settings.model_fields)}
     for section, model in sections():
-        if "." not in section:
-            known |= {f"{_PREFIX}{section}__{key}".upper() for key in model.model_fields}
+        path = section.replace(".", "__")
+        if not is_list(section):
+            known |= {f"{_PREFIX}{path}__{key}".upper() for key in model.model_fields}
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -273,4 +294,5 @@ def _shown(value: Any) -> str:
 
 
 def _is_secret(key: str) -> bool:
-    return key.rsplit(".", 1)[-1] in {"api_key", "token", "secret_key", "url"} or "password" in key
+    name = key.rsplit(".", 1)[-1]
+    return name in _SECRETS or "password" in key

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hoheit.settings import Settings, sections
+from hoheit.settings import Settings, is_list, sections
 
 _HEAD = """\
 # Settings of this Hoheit site. Every key stands here with its default, commented out: remove the '#' to set it.
@@ -30,10 +30,9 @@ def _lines() -> Iterator[str]:
         if not _is_table(field):
             yield from _key(name, field)
     for section, model in sections():
-        many = "." in section
         yield ""
-        if not many:
-            yield f"# {Settings.model_fields[section].description}"
+        if not is_list(section):
+            yield f"# {_description(section)}"
             yield f"[{section}]"
         else:
             yield "# One table for each; repeat it as often as needed."
@@ -41,6 +40,12 @@ def _lines() -> Iterator[str]:
         for name, field in model.model_fields.items():
             if not _is_table(field):
                 yield from _key(name, field)
+
+
+def _description(section: str) -> str | None:
+    parent, _, name = section.rpartition(".")
+    model = dict(sections())[parent] if parent else Settings
+    return model.model_fields[name].description
 
 
 def _key(name: str, field: FieldInfo) -> Iterator[str]:

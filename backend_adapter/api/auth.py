@@ -1,31 +1,42 @@
-"""Only who knows the key may ask."""
+"""Only who knows a key may ask."""
 
-import hmac
+from collections.abc import Callable
 
-from pydantic import SecretStr
 from starlette.requests import Request
 
-from backend_adapter.errors import UnauthorizedError
+from backend_adapter.api.identity import USER_HEADER, Caller, Identity
+
+_KEY = "hoheit.caller"
 
 
-class KeyCheck:
-    """A dependency that refuses a request without `Authorization: Bearer KEY`."""
+class CallerCheck:
+    """A dependency that lets only known callers in; `caller` then tells who it is."""
 
-    def __init__(self, key: SecretStr) -> None:
-        self._key = key.get_secret_value().encode()
+    def __init__(self, identity: Callable[[Request], Identity]) -> None:
+        self._identity = identity
+
+    async def __call__(self, request: Request) -> Caller:
+        """Raises UnauthorizedError."""
+        headers = request.headers
+        found = self._identity(request).caller(
+            headers.get("authorization", ""), headers.get(USER_HEADER)
+        )
+        request.scope[_KEY] = found
+        return found
+
+
+class AdminCheck:
+    """A dependency that lets only operators in."""
+
+    def __init__(self, identity: Callable[[Request], Identity]) -> None:
+        self._identity = identity
 
     async def __call__(self, request: Request) -> None:
         """Raises UnauthorizedError."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not given.strip():
-            raise UnauthorizedError(
-                "The API key is missing.",
-                "Send it as 'Authorization: Bearer KEY'.",
-                code="missing_api_key",
-            )
-        if not hmac.compare_digest(given.strip().encode(), self._key):
-            raise UnauthorizedError(
-                "The API key is not the adapter's.",
-                "Use the api_key of [adapter] in hoheit.toml.",
-                code="invalid_api_key",
-            )
+        self._identity(request).require_admin(request.headers.get("authorization", ""))
+
+
+def caller(request: Request) -> Caller:
+    """Who sent `request`, on a route that CallerCheck guards."""
+    found: Caller = request.scope[_KEY]
+    return found

@@ -1,21 +1,23 @@
 """POST /v1/chat/completions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from backend_adapter.api.body import read_body
-from backend_adapter.api.exchange import Question, respond
-from backend_adapter.api.record import record
+from backend_adapter.api.exchange import Collector, Encoder, Question, respond
 from backend_adapter.api.services import services
 from backend_adapter.chat import tool_calls
+from backend_adapter.chat.collect import Collector as ChatCollector
 from backend_adapter.chat.context import RequestContext
-from backend_adapter.chat.events import Event
-from backend_adapter.chat.reasoning import split_reasoning
-from backend_adapter.chat.request import parse_chat
+from backend_adapter.chat.encode import Answer, StreamEncoder
+from backend_adapter.chat.reasoning import reasoning_stages
+from backend_adapter.chat.request import ChatRequest, parse_chat
+from backend_adapter.chat.stages import Stage
 from backend_adapter.chat.tasks import plan_task
+from backend_adapter.routing.continuation import Ask
 
 router = APIRouter()
 
@@ -24,26 +26,39 @@ router = APIRouter()
 async def chat_completions(request: Request) -> Response:
     """Answer a chat, streamed or whole."""
     settings = services(request).settings
-    task = RequestContext.from_headers(request.headers).task
-    record(request).task = task
     asked = parse_chat(await read_body(request, settings.max_request_bytes))
-    model = settings.model(asked.model)
+    answer = Answer("chat", asked.model)
+
+    def encoder() -> Encoder:
+        # Open WebUI shows status lines; another client's program would stumble over them.
+        in_open_webui = RequestContext.from_headers(request.headers).chat_id is not None
+        return StreamEncoder(answer, include_usage=asked.include_usage, status_lines=in_open_webui)
+
+    question = chat_question(
+        request, asked, "chat", encoder=encoder, collector=lambda: ChatCollector(answer)
+    )
+    return await respond(request, question)
+
+
+def chat_question(
+    request: Request,
+    asked: ChatRequest,
+    operation: str,
+    *,
+    encoder: Callable[[], Encoder],
+    collector: Callable[[], Collector],
+) -> Question:
+    """A chat as it goes to a model, with the help that the settings say this model needs."""
+    model = services(request).settings.model(asked.model)
+    task = RequestContext.from_headers(request.headers).task
     body = asked.body()
     if task and model.small:
         body = plan_task(body, task)
     plan = tool_calls.plan(body, model.force_first_call, model.tool_calls, small=model.small)
 
-    def normalise(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    def stages() -> list[Stage]:
         starts_open = model.reasoning == "starts_open"
-        return plan.transform(split_reasoning(events, starts_open=starts_open))
+        return [*reasoning_stages(starts_open=starts_open), *plan.stages()]
 
-    question = Question(
-        kind="chat",
-        model=asked.model,
-        body=plan.body,
-        choices=asked.choices,
-        stream=bool(asked.stream),
-        include_usage=asked.include_usage,
-        normalise=normalise,
-    )
-    return await respond(request, question)
+    ask = Ask("chat/completions", asked.model, plan.body, asked.choices, reads_calls=plan.in_text)
+    return Question(ask, operation, bool(asked.stream), stages, encoder, collector)

@@ -6,10 +6,11 @@ from starlette.responses import Response
 
 from backend_adapter.api.body import read_body
 from backend_adapter.api.exchange import Question, respond
-from backend_adapter.api.record import record
 from backend_adapter.api.services import services
-from backend_adapter.chat.context import RequestContext
+from backend_adapter.chat.collect import Collector
+from backend_adapter.chat.encode import Answer, StreamEncoder
 from backend_adapter.chat.request import parse_completion
+from backend_adapter.routing.continuation import Ask
 
 router = APIRouter()
 
@@ -18,15 +19,14 @@ router = APIRouter()
 async def completions(request: Request) -> Response:
     """Continue one or several prompts, streamed or whole."""
     settings = services(request).settings
-    record(request).task = RequestContext.from_headers(request.headers).task
     asked = parse_completion(await read_body(request, settings.max_request_bytes))
+    answer = Answer("completion", asked.model)
     question = Question(
-        kind="completion",
-        model=asked.model,
-        body=asked.body(),
-        choices=asked.choices,
-        stream=bool(asked.stream),
-        include_usage=asked.include_usage,
-        normalise=lambda events: events,
+        Ask("completions", asked.model, asked.body(), asked.choices),
+        "text_completion",
+        bool(asked.stream),
+        list,
+        lambda: StreamEncoder(answer, include_usage=asked.include_usage),
+        lambda: Collector(answer),
     )
     return await respond(request, question)

@@ -1,82 +1,254 @@
-"""One question to a model and its answer, streamed or whole: what chat and completions share."""
+"""One question to a model and its answer, streamed or whole: what all routes that ask a model share."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backend_adapter.api.auth import caller
+from backend_adapter.api.outcome import Outcome
+from backend_adapter.api.parts import Parts
 from backend_adapter.api.record import Record, record
 from backend_adapter.api.respond import EventStream, json_response, while_connected
 from backend_adapter.api.services import Services, services
-from backend_adapter.chat.collect import Collector
-from backend_adapter.chat.encode import DONE, Answer, Kind, StreamEncoder
-from backend_adapter.chat.events import Event, Failure, Part, Usage
-from backend_adapter.errors import UpstreamError
-from backend_adapter.routing import dispatch
+from backend_adapter.chat.context import RequestContext
+from backend_adapter.chat.events import Part
+from backend_adapter.chat.stages import Stage
+from backend_adapter.errors import AdapterError
+from backend_adapter.routing.answering import Answering
+from backend_adapter.routing.continuation import Ask
+from backend_adapter.routing.quotas import Reservation
+from backend_adapter.routing.replica import Replica
+from backend_adapter.routing.selection import conversation_key, estimate_tokens, order
 
-_PATHS: dict[Kind, str] = {"chat": "chat/completions", "completion": "completions"}
+log = logging.getLogger(__name__)
+
+
+class Encoder(Protocol):
+    """Builds a stream's bytes."""
+
+    def frames(self, events: Sequence[Part]) -> bytes:
+        """What says these events; may be nothing."""
+        ...
+
+    def note(self, text: str) -> bytes:
+        """A line about how the answer came about."""
+        ...
+
+    def end(self) -> bytes:
+        """What closes a complete answer."""
+        ...
+
+    def error(self, body: dict[str, dict[str, str | None]]) -> bytes:
+        """What closes an answer that is not complete."""
+        ...
+
+
+class Collector(Protocol):
+    """Builds a whole answer."""
+
+    def add(self, event: Part) -> None:
+        """Take in the next event."""
+        ...
+
+    def body(self) -> dict[str, Any]:
+        """The whole answer, once all events are in."""
+        ...
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to ask, and how to read the answer; `body` is what an upstream gets."""
+    """What to ask, how to read the answer, and in which form it goes out.
 
-    kind: Kind
-    model: str
-    body: dict[str, Any]
-    choices: int
+    `stages` makes the steps that one answer's events pass. `operation` is what it is called in figures.
+    """
+
+    ask: Ask
+    operation: str
     stream: bool
-    include_usage: bool
-    normalise: Callable[[AsyncIterator[Event]], AsyncIterator[Event]]
+    stages: Callable[[], list[Stage]]
+    encoder: Callable[[], Encoder]
+    collector: Callable[[], Collector]
 
 
 async def respond(request: Request, question: Question) -> Response:
-    """Ask an upstream; a client that leaves ends it. Raises AdapterError if nothing was answered."""
+    """Answer a question; a client that leaves ends it. Raises AdapterError if nothing was answered."""
     kept, given = record(request), services(request)
-    parts = _parts(given, question, kept)
-    answer = Answer(question.kind, question.model)
+    exchange = Exchange(request, given, question, kept)
     if question.stream:
-        encoder = StreamEncoder(answer, include_usage=question.include_usage)
-        frames = _frames(parts, encoder)
-        return EventStream(frames, keep_alive_s=given.settings.keep_alive_s, record=kept)
-    body = await while_connected(request.receive, _collect(parts, Collector(answer)))
-    return json_response(body)
+        return EventStream(exchange, keep_alive_s=given.settings.keep_alive_s, record=kept)
+    return json_response(await while_connected(request.receive, exchange.collect()))
 
 
-async def _parts(given: Services, question: Question, kept: Record) -> AsyncGenerator[Part, None]:
-    """The parts of a complete answer. Raises UpstreamError where it breaks off."""
-    kept.model = question.model
-    async with dispatch.ask(
-        given.catalogue,
-        question.model,
-        _PATHS[question.kind],
-        question.body,
-        question.choices,
-    ) as answer:
-        kept.upstream = answer.upstream
-        async for event in question.normalise(answer.events()):
-            if isinstance(event, Failure):
-                raise UpstreamError(event.message, code=event.code, status=event.status)
-            if isinstance(event, Usage):
-                kept.count(event)
-            yield event
+class Exchange:
+    """One question from its arrival to its answer's end: the frames of its stream, or its whole."""
 
+    def __init__(self, request: Request, given: Services, question: Question, kept: Record) -> None:
+        context = RequestContext.from_headers(request.headers)
+        who = caller(request)
+        self._user = who.user
+        self._session = (context.chat_id or who.user).encode()
+        self._given = given
+        self._settings = given.settings
+        self._question = question
+        self._kept = kept
+        self._encoder: Encoder | None = None
+        self._parts: Parts | None = None
+        self._held = AsyncExitStack()
+        self._reservation: Reservation | None = None
+        self._time = asyncio.get_running_loop().time
+        self._outcome = Outcome(
+            model=question.ask.model,
+            operation=question.operation,
+            client=who.client,
+            stream=question.stream,
+            background=context.task is not None,
+            task=context.task,
+            started=self._time(),
+        )
+        self._ended = False
 
-async def _frames(
-    parts: AsyncGenerator[Part, None], encoder: StreamEncoder
-) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts):
-        async for part in parts:
-            if frame := encoder.frame(part):
-                yield frame
-        yield DONE
+    # What a stream is made of.
 
+    async def read(self) -> bytes:
+        """The next bytes of the stream; empty at its end. Raises AdapterError."""
+        encoder = self._encoder
+        if encoder is None:
+            encoder = self._encoder = self._question.encoder()
+        while not self._ended:
+            parts = await self._next()
+            if parts:
+                frames = encoder.frames(parts)
+            else:
+                self._ended = True
+                frames = encoder.end()
+            if self._parts is not None and self._parts.answering.notes:
+                frames = self._notes(encoder) + frames
+            if frames:
+                return frames
+        return b""
 
-async def _collect(parts: AsyncGenerator[Part, None], collector: Collector) -> dict[str, Any]:
-    async with aclosing(parts):
-        async for part in parts:
-            collector.add(part)
-    return collector.body()
+    async def flow(self, write: Callable[[bytes], bool]) -> None:
+        """Hand bytes to `write` the moment what they say arrives, as long as it can take them.
+
+        Whatever else there is, the end of the answer included, the next `read` tells.
+        """
+        encoder, parts, outcome = self._encoder, self._parts, self._outcome
+        if encoder is None or parts is None or self._ended:
+            return
+
+        def take(new: list[Part]) -> bool:
+            outcome.add(new)
+            frames = encoder.frames(new)
+            return not frames or write(frames)
+
+        await parts.flow(take)
+
+    def _notes(self, encoder: Encoder) -> bytes:
+        notes = self._parts.answering.notes if self._parts is not None else []
+        frames = b"".join(encoder.note(note) for note in notes)
+        notes.clear()
+        return frames
+
+    def error(self, error: AdapterError) -> bytes:
+        """The bytes that end an answer which is not complete."""
+        self._fault(error)
+        encoder = self._encoder or self._question.encoder()
+        return self._notes(encoder) + encoder.error(error.as_openai())
+
+    # What a whole answer is made of.
+
+    async def collect(self) -> dict[str, Any]:
+        """The whole answer. Raises AdapterError."""
+        collector = self._question.collector()
+        try:
+            while parts := await self._next():
+                for part in parts:
+                    collector.add(part)
+            return collector.body()
+        except AdapterError as error:
+            self._fault(error)
+            raise
+        finally:
+            await self.close()
+
+    # What both share.
+
+    async def _next(self) -> list[Part]:
+        """The next parts; empty at the end of a complete answer. Raises AdapterError."""
+        if self._parts is None:
+            self._parts = await self._enter()
+        parts = await self._parts.read()
+        outcome = self._outcome
+        if outcome.ttft_s is None:
+            outcome.ttft_s = self._time() - outcome.started
+        outcome.add(parts)
+        return parts
+
+    async def _enter(self) -> Parts:
+        """Find who can answer, and wait for a place. Raises AdapterError."""
+        ask, settings, given = self._question.ask, self._settings, self._given
+        await given.pool.offering(ask.model, settings.connect_timeout_s)
+        prompt_tokens = ask.prompt_estimate
+        cost = estimate_tokens(ask.limit, prompt_tokens)
+        self._reservation = await given.quotas.reserve(self._user, prompt_tokens)
+        place = given.admission(ask.model).place(
+            self._user, cost=cost, background=self._outcome.background
+        )
+        arrived = self._time()
+        await self._held.enter_async_context(place)
+        self._outcome.queued_s = self._time() - arrived
+        given.pool.turn += 1
+        turn = given.pool.turn
+        policy = settings.selection
+        key = self._session if policy == "session" else conversation_key(ask.body)
+
+        def replicas() -> list[Replica]:
+            return order(
+                given.pool.replicas(ask.model),
+                policy=policy,
+                key=key,
+                tokens=cost,
+                turn=turn,
+                now=self._time(),
+            )
+
+        def answers(asked: Ask) -> Answering:
+            return Answering(asked, replicas, cost=cost, hedge_after_s=settings.hedge_after_s)
+
+        return Parts(ask, answers, self._question.stages)
+
+    def _fault(self, error: AdapterError) -> None:
+        self._outcome.error = error.code or error.type
+        self._outcome.status = error.status
+
+    async def close(self) -> None:
+        """End the work for it, give its place on, and count what it came to."""
+        outcome, parts = self._outcome, self._parts
+        if parts is not None:
+            await parts.close()
+            answering = parts.answering
+            outcome.upstream = answering.replica.name if answering.replica else None
+            outcome.passed_over = answering.passed_over
+            outcome.gone_on_from = answering.gone_on_from
+        await self._held.aclose()
+        if outcome.error is None and not self._ended and outcome.stream:
+            outcome.error, outcome.status = "client_left", 499
+        outcome.duration_s = self._time() - outcome.started
+        self._kept.tell(outcome)
+        self._given.telemetry.finished(outcome)
+        if self._reservation is not None:
+            usage = outcome.usage
+            spent = usage.total_tokens if usage else self._spent_so_far(parts)
+            await self._reservation.settle(spent)
+
+    def _spent_so_far(self, parts: Parts | None) -> int:
+        """What an answer that was not completed has cost, about."""
+        if parts is None or parts.answering.replica is None:
+            return 0
+        return self._question.ask.prompt_estimate + self._outcome.chunks

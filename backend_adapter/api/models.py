@@ -16,17 +16,17 @@ router = APIRouter()
 async def list_models(request: Request) -> Response:
     """All models that some upstream offers, or offered when it was last reached."""
     given = services(request)
-    if not given.catalogue.models():
-        await given.catalogue.refresh()
-    listed = [_model(name, given.started) for name in given.catalogue.models()]
+    if not given.pool.models():
+        await given.pool.look_again(given.settings.connect_timeout_s)
+    listed = [_model(name, given.started) for name in given.pool.models()]
     return json_response({"object": "list", "data": listed})
 
 
 @router.get("/models/{model:path}")
 async def get_model(request: Request, model: str) -> Response:
-    """One of them."""
+    """One of them. Raises UnknownModelError."""
     given = services(request)
-    await given.catalogue.replicas(model)
+    await given.pool.offering(model, given.settings.connect_timeout_s)
     return json_response(_model(model, given.started))
 
 

@@ -7,12 +7,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend_adapter.chat.events import Usage
+from backend_adapter.api.outcome import Outcome
 
 log = logging.getLogger("backend_adapter.requests")
 
 _KEY = "hoheit.record"
-_QUIET = frozenset({"/health", "/ready"})
+_QUIET = frozenset({"/health", "/ready", "/metrics", "/v1/topology"})
 
 
 class Record(msgspec.Struct, omit_defaults=True):
@@ -27,11 +27,27 @@ class Record(msgspec.Struct, omit_defaults=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     error: str | None = None
+    client: str | None = None
+    queued_ms: int | None = None
+    ttft_ms: int | None = None
+    passed_over: list[str] | None = None
+    gone_on_from: list[str] | None = None
     duration_ms: int | None = None
 
-    def count(self, usage: Usage) -> None:
-        self.prompt_tokens = usage.prompt_tokens
-        self.completion_tokens = usage.completion_tokens
+    def tell(self, outcome: Outcome) -> None:
+        """Take over what a request to a model came to."""
+        self.task = outcome.task
+        self.model = outcome.model
+        self.client = outcome.client
+        self.upstream = outcome.upstream
+        self.queued_ms = round(1000 * outcome.queued_s)
+        if outcome.ttft_s is not None:
+            self.ttft_ms = round(1000 * outcome.ttft_s)
+        if outcome.usage is not None:
+            self.prompt_tokens = outcome.usage.prompt_tokens
+            self.completion_tokens = outcome.usage.completion_tokens
+        self.passed_over = outcome.passed_over or None
+        self.gone_on_from = outcome.gone_on_from or None
 
 
 def record(request: Request) -> Record:

@@ -1,20 +1,61 @@
-"""What the routes need, made once when the adapter starts."""
+"""What the routes need, made once when the adapter starts and kept in step with its settings."""
 
-from dataclasses import dataclass
-
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
-from backend_adapter.routing.catalogue import Catalogue
+from backend_adapter.api.identity import Identity
+from backend_adapter.api.telemetry import Telemetry
+from backend_adapter.routing.admission import Admission, limits_for
+from backend_adapter.routing.pool import Pool
+from backend_adapter.routing.quotas import Quotas
 from backend_adapter.settings import AdapterSettings
 
 
-@dataclass(frozen=True)
 class Services:
-    """The settings, and which models there are; `started` is a Unix time in whole seconds."""
+    """The settings in force and all that follows from them; `started` is a Unix time in whole seconds."""
 
-    settings: AdapterSettings
-    catalogue: Catalogue
-    started: int
+    def __init__(
+        self,
+        settings: AdapterSettings,
+        pool: Pool,
+        database: AsyncEngine | None,
+        telemetry: Telemetry,
+        started: int,
+    ) -> None:
+        """Raises SettingsError where the settings contradict themselves."""
+        self.settings = settings
+        self.pool = pool
+        self.telemetry = telemetry
+        self.started = started
+        self._database = database
+        self._admissions: dict[str, Admission] = {}
+        self.identity = Identity(settings)
+        self.quotas = Quotas(database, settings.quotas)
+        pool.apply(settings)
+
+    def admission(self, model: str) -> Admission:
+        """The places of `model`, which must be one that exists."""
+        found = self._admissions.get(model)
+        if found is None:
+            found = self._admissions[model] = Admission(limits_for(self.settings, model))
+        return found
+
+    @property
+    def admissions(self) -> dict[str, Admission]:
+        """The places of every model that was asked so far."""
+        return self._admissions
+
+    def apply(self, settings: AdapterSettings) -> None:
+        """Take changed settings over; requests in progress keep those they began with.
+
+        Raises SettingsError, and changes nothing then.
+        """
+        identity = Identity(settings)
+        quotas = Quotas(self._database, settings.quotas)
+        self.settings, self.identity, self.quotas = settings, identity, quotas
+        self.pool.apply(settings)
+        for model, admission in self._admissions.items():
+            admission.apply(limits_for(settings, model))
 
 
 def services(request: Request) -> Services:

@@ -6,7 +6,6 @@ cannot travel on.
 
 import re
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -67,6 +66,8 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
 
 
 class _PromptDetails(msgspec.Struct):
@@ -88,9 +89,17 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: Any = None
+    prompt_token_ids: list[int] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Chunk)
+
+
+class Tokens(msgspec.Struct):
+    """Token ids of a prompt and of the one answer to it so far; None where the engine does not give them."""
+
+    prompt: list[int] | None = None
+    generated: list[int] = msgspec.field(default_factory=list)
 
 
 class ChunkDecoder:
@@ -107,70 +116,94 @@ class ChunkDecoder:
         self._finished: set[int] = set()
         self._tool_calls: dict[tuple[int, int], str] = {}
         self._usage: Usage | None = None
+        self.tokens = Tokens()
         self.done = False
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield what one event's data holds; a Failure is the last thing it yields.
+    @property
+    def complete(self) -> bool:
+        """Whether every choice that began has ended as planned."""
+        return bool(self._finished) and self._begun == self._finished
+
+    def feed(self, data: bytes, events: list[Event]) -> None:
+        """Append what one event's data holds; a Failure is the last thing appended.
 
         Nothing more may be fed once `done` is set.
         """
         if not data:
             return
         if data == b"[DONE]":
-            yield from self.close()
+            events += self.close()
             return
         try:
-            chunk = _decode(data)
+            chunk = _DECODER.decode(data)
         except (msgspec.MsgspecError, RecursionError):
-            yield self._fail("sent a chunk that cannot be read", "unreadable_chunk")
+            events.append(self._fail("sent a chunk that cannot be read", "unreadable_chunk"))
+            return
+        except UnicodeDecodeError:
+            # The event stream standard has a reader replace such bytes.
+            self.feed(data.decode(errors="replace").encode(), events)
             return
         if chunk.error is not None:
-            yield self._error(chunk.error)
+            # Whatever went wrong after the last word, the answer is whole.
+            events += self.close() if self.complete else [self._error(chunk.error)]
             return
         if chunk.usage is not None:
             self._usage = _usage(chunk.usage)
+        if chunk.prompt_token_ids:
+            self.tokens.prompt = chunk.prompt_token_ids
         for choice in chunk.choices or ():
             if not 0 <= choice.index < self._choices:
-                yield self._fail("answered with a choice nobody asked for", "unexpected_choice")
+                fault = "answered with a choice nobody asked for"
+                events.append(self._fail(fault, "unexpected_choice"))
                 return
-            yield from self._choice(choice)
+            self._choice(choice, events)
             if self.done:
                 return
 
-    def close(self) -> Iterator[Event]:
-        """The stream is over: yield the token counts, or a Failure if the answer is not complete."""
+    def close(self) -> list[Event]:
+        """The stream is over: the token counts, or a Failure if the answer is not complete."""
         if self.done:
-            return
+            return []
         self.done = True
-        if not self._finished or self._begun != self._finished:
-            yield self._fail("ended the stream before the answer was complete", "incomplete")
-        elif self._usage is not None:
-            yield self._usage
+        if not self.complete:
+            return [self._fail("ended the stream before the answer was complete", "incomplete")]
+        return [self._usage] if self._usage is not None else []
 
-    def _choice(self, choice: _Choice) -> Iterator[Event]:
+    def _choice(self, choice: _Choice, events: list[Event]) -> None:
         index = choice.index
         if index in self._finished:
             return
         self._begun.add(index)
-        delta = choice.delta or _Delta()
-        if thought := delta.reasoning_content or delta.reasoning or delta.thinking:
-            yield Reasoning(thought, index)
-        if text := choice.text or delta.content or delta.refusal:
-            yield Text(text, index)
-        for position, call in enumerate(delta.tool_calls or ()):
-            yield self._tool_call(index, position if call.index is None else call.index, call)
-            if self.done:
-                return
+        if choice.token_ids:
+            self.tokens.generated += choice.token_ids
+        if choice.prompt_token_ids:
+            self.tokens.prompt = choice.prompt_token_ids
+        delta = choice.delta
+        if delta is None:
+            if choice.text:
+                events.append(Text(choice.text, index))
+        else:
+            if thought := delta.reasoning_content or delta.reasoning or delta.thinking:
+                events.append(Reasoning(thought, index))
+            if text := delta.content or delta.refusal:
+                events.append(Text(text, index))
+            for position, call in enumerate(delta.tool_calls or ()):
+                place = position if call.index is None else call.index
+                events.append(self._tool_call(index, place, call))
+                if self.done:
+                    return
         if choice.finish_reason:
-            reason = _FINISH_REASONS.get(choice.finish_reason)
-            if reason is None:
-                yield self._fail("broke the answer off", "incomplete")
-                return
-            # vLLM says "tool_calls" when a forced call never came because the thinking did not end.
-            if reason == "tool_calls" and not any(key[0] == index for key in self._tool_calls):
-                reason = "stop"
-            self._finished.add(index)
-            yield Finish(reason, index)
+            events.append(self._finish(index, choice.finish_reason))
+
+    def _finish(self, index: int, named: str) -> Finish | Failure:
+        reason = _FINISH_REASONS.get(named)
+        if reason is None:
+            return self._fail("broke the answer off", "incomplete")
+        # vLLM says "tool_calls" when a forced call never came because the thinking did not end.
+        if reason == "tool_calls" and not any(key[0] == index for key in self._tool_calls):
+            reason = "stop"
+        self._finished.add(index)
+        return Finish(reason, index)
 
     def _tool_call(self, choice: int, index: int, call: _ToolCall) -> ToolCallDelta | Failure:
         function = call.function or _Function()
@@ -201,14 +234,6 @@ class ChunkDecoder:
     def _fail(self, message: str, code: str, status: int = 502) -> Failure:
         self.done = True
         return Failure(f"Upstream {self._upstream} {message}.", code=code, status=status)
-
-
-def _decode(data: bytes) -> _Chunk:
-    try:
-        return _DECODER.decode(data)
-    except UnicodeDecodeError:
-        # The event stream standard has a reader replace such bytes.
-        return _DECODER.decode(data.decode(errors="replace"))
 
 
 def _usage(usage: _Usage) -> Usage:

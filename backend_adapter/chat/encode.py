@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from backend_adapter.chat.events import (
     ToolCallDelta,
     Usage,
 )
+from backend_adapter.chat.plain import plain_text
 
 DONE = b"data: [DONE]\n\n"
 
@@ -63,6 +65,8 @@ class _ChunkOut(msgspec.Struct):
 
 
 _ENCODER = msgspec.json.Encoder()
+# Stands for a text in a chunk.
+_HOLE = "\x00"
 
 
 class Answer:
@@ -76,16 +80,34 @@ class Answer:
 
 
 class StreamEncoder:
-    """Turns events into the frames of one server-sent event stream."""
+    """Turns events into the frames of one server-sent event stream.
 
-    def __init__(self, answer: Answer, *, include_usage: bool) -> None:
+    With `status_lines`, notes are shown as Open WebUI shows its own; for everybody else, whose programs
+    would stumble over a chunk that is none of OpenAI's, they are comments.
+    """
+
+    def __init__(self, answer: Answer, *, include_usage: bool, status_lines: bool = False) -> None:
         self._answer = answer
         self._include_usage = include_usage
+        self._status_lines = status_lines
         self._object = "chat.completion.chunk" if answer.kind == "chat" else "text_completion"
         self._begun: set[int] = set()
+        # Nearly every chunk says a piece of text of the first choice and differs in nothing else.
+        whole = self._frame([_ChatChoiceOut(0, _DeltaOut(content=_HOLE))])
+        before, hole, after = whole.partition(b'"content":' + _ENCODER.encode(_HOLE))
+        self._text_before, self._text_after = before + hole[: len(b'"content":')], after
+        self._plain = answer.kind == "chat"
+
+    def frames(self, events: Sequence[Part]) -> bytes:
+        """The bytes that say `events`; what the client is not to see is left out."""
+        if len(events) == 1:
+            return self.frame(events[0])
+        return b"".join([self.frame(event) for event in events])
 
     def frame(self, event: Part) -> bytes:
-        """The bytes that say `event`; empty where the client is not to see it."""
+        """The bytes that say one event."""
+        if type(event) is Text and self._plain and event.choice == 0 and 0 in self._begun:
+            return self._text_before + _ENCODER.encode(event.text) + self._text_after
         if isinstance(event, Usage):
             return self._frame([], usage_body(event)) if self._include_usage else b""
         if self._answer.kind == "chat":
@@ -95,6 +117,21 @@ class StreamEncoder:
         if isinstance(event, Finish):
             return self._frame([_TextChoiceOut(event.choice, "", event.reason)])
         return b""
+
+    def note(self, text: str) -> bytes:
+        """A line of our own about how the answer came about."""
+        if not self._status_lines:
+            return b": " + plain_text(text).encode() + b"\n\n"
+        status = {"type": "status", "data": {"description": text, "done": True}}
+        return b"data: " + _ENCODER.encode({"event": status}) + b"\n\n"
+
+    def end(self) -> bytes:
+        """What closes a complete answer."""
+        return DONE
+
+    def error(self, body: dict[str, dict[str, str | None]]) -> bytes:
+        """What closes an answer that is not complete."""
+        return error_frame(body)
 
     def _chat_choice(self, event: Text | Reasoning | ToolCallDelta | Finish) -> _ChatChoiceOut:
         delta = _DeltaOut()

@@ -56,16 +56,28 @@ class Finish(msgspec.Struct, frozen=True):
     choice: int = 0
 
 
+class BrokenCall(msgspec.Struct, frozen=True):
+    """A tool call whose arguments are no JSON object: what the model wrote, and what is wrong with it."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+    reason: str
+
+
 class Failure(msgspec.Struct, frozen=True):
     """The answer ends here and is not complete; the text so far stays valid.
 
-    `status` is the HTTP status that fits when nothing of the answer has been sent yet.
+    `status` is the HTTP status that fits when nothing of the answer has been sent yet. `broken_call`
+    is the call that ended it, where the model can be asked to make it again.
     """
 
     message: str
     type: str = "upstream_error"
     code: str | None = None
     status: int = 502
+    broken_call: BrokenCall | None = None
 
 
 Part: TypeAlias = Text | Reasoning | ToolCallDelta | Usage | Finish

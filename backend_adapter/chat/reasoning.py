@@ -5,10 +5,13 @@ prompt templates (DeepSeek-R1's, for one) end with the opening tag, so that the 
 such models are configured with `reasoning = "starts_open"`.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterable
 from typing import Literal
 
 from backend_adapter.chat.events import Event, Failure, Reasoning, Text, Usage
+from backend_adapter.chat.harmony import HarmonyReader
+from backend_adapter.chat.markers import partial_marker
+from backend_adapter.chat.stages import Stage
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -17,7 +20,7 @@ _MAX_LEADING_SPACE = 64
 
 
 class _Choice:
-    """The state of one choice: before a possible tag, inside the thinking, or past both."""
+    """One choice before a possible tag, or inside the thinking; past both it is `settled`."""
 
     def __init__(self, number: int, *, starts_open: bool) -> None:
         self._number = number
@@ -25,14 +28,16 @@ class _Choice:
         self._starts_open = starts_open
         self._held = ""
 
-    def text(self, piece: str) -> Iterator[Event]:
+    @property
+    def settled(self) -> bool:
+        return self._state == "text"
+
+    def text(self, piece: str) -> list[Event]:
         self._held += piece
         if self._state == "start":
             self._begin()
-        if self._state == "thinking":
-            yield from self._think()
-        if self._state == "text":
-            yield from self.flush()
+        events: list[Event] = self._think() if self._state == "thinking" else []
+        return [*events, *self.flush()] if self._state == "text" else events
 
     def _begin(self) -> None:
         stripped = self._held.lstrip()
@@ -47,67 +52,64 @@ class _Choice:
                 return
         self._state = "thinking" if self._starts_open else "text"
 
-    def _think(self) -> Iterator[Event]:
+    def _think(self) -> list[Event]:
         thinking, tag, rest = self._held.partition(_CLOSE)
         if tag:
             self._state, self._held = "text", rest
         else:
-            kept = _partial_tag(thinking)
+            kept = partial_marker(thinking, (_CLOSE,))
             self._held = thinking[len(thinking) - kept :]
             thinking = thinking[: len(thinking) - kept]
-        if thinking:
-            yield Reasoning(thinking, self._number)
+        return [Reasoning(thinking, self._number)] if thinking else []
 
-    def flush(self) -> Iterator[Event]:
-        """Give out what is held back: nothing that would make it a tag can follow."""
+    def flush(self) -> list[Event]:
+        """What is held back, when nothing that would make it a tag can follow."""
         held, self._held = self._held, ""
         thinking = self._state == "thinking" or (self._state == "start" and self._starts_open)
-        if held:
-            yield Reasoning(held, self._number) if thinking else Text(held, self._number)
-
-    def pass_by(self) -> Iterator[Event]:
-        """The engine separates thinking and answer by itself: from here on text is text."""
-        yield from self.flush()
-        self._state = "text"
+        if not held:
+            return []
+        return [Reasoning(held, self._number) if thinking else Text(held, self._number)]
 
 
-def _partial_tag(text: str) -> int:
-    """Length of the longest end of `text` that may be the beginning of a closing tag."""
-    for length in range(min(len(_CLOSE) - 1, len(text)), 0, -1):
-        if _CLOSE.startswith(text[-length:]):
-            return length
-    return 0
+class ReasoningSplitter:
+    """A stage that turns thinking inside the text into Reasoning, choice by choice.
 
-
-async def split_reasoning(
-    events: AsyncIterator[Event], *, starts_open: bool = False
-) -> AsyncIterator[Event]:
-    """Pass events on, thinking inside the text turned into Reasoning, choice by choice.
-
-    A piece of text is held back only while it may be part of a tag, and never past another event of its
-    choice or the end of the answer.
+    A piece of text is held back only while it may be part of a tag, and never past another event of
+    its choice or the end of the answer. `starts_open` says that answers begin inside the thinking.
     """
-    choices: dict[int, _Choice] = {}
-    async for event in events:
+
+    def __init__(self, *, starts_open: bool = False) -> None:
+        self._starts_open = starts_open
+        self._open: dict[int, _Choice] = {}
+        self._settled: set[int] = set()
+
+    def feed(self, event: Event) -> Iterable[Event]:
+        if isinstance(event, Text) and event.choice in self._settled:
+            return (event,)
         if isinstance(event, Usage):
-            yield event
-            continue
+            return (event,)
         if isinstance(event, Failure):
-            for choice in choices.values():
-                for held in choice.flush():
-                    yield held
-            yield event
-            continue
-        choice = choices.get(event.choice) or choices.setdefault(
-            event.choice, _Choice(event.choice, starts_open=starts_open)
-        )
+            return [*(held for choice in self._open.values() for held in choice.flush()), event]
+        number = event.choice
+        if number in self._settled:
+            return (event,)
+        choice = self._open.get(number)
+        if choice is None:
+            choice = self._open[number] = _Choice(number, starts_open=self._starts_open)
         if isinstance(event, Text):
-            for part in choice.text(event.text):
-                yield part
-        else:
-            for held in choice.pass_by():
-                yield held
-            yield event
-    for choice in choices.values():
-        for held in choice.flush():
-            yield held
+            events = choice.text(event.text)
+            if choice.settled:
+                self._settle(number)
+            return events
+        # The engine separates thinking and answer by itself: from here on text is text.
+        self._settle(number)
+        return [*choice.flush(), event]
+
+    def _settle(self, number: int) -> None:
+        self._settled.add(number)
+        del self._open[number]
+
+
+def reasoning_stages(*, starts_open: bool = False) -> list[Stage]:
+    """The stages after which thinking is Reasoning, whether the model speaks harmony or uses tags."""
+    return [HarmonyReader(), ReasoningSplitter(starts_open=starts_open)]

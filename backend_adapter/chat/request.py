@@ -193,13 +193,9 @@ def _parse(raw: bytes, decoder: msgspec.json.Decoder[_R]) -> _R:
         request = decoder.decode(raw)
         given = _REFUSED_DECODER.decode(raw)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise wrong_field(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RequestError(
-            f"The request body is not valid JSON: {plain_text(reason)}.",
-            "Send one JSON object in UTF-8.",
-        ) from None
+        raise not_json(error) from None
     for name, (harmless, remedy) in _REFUSED.items():
         # 0 == False in Python, but logprobs=0 asks for something.
         value = given.get(name)
@@ -213,12 +209,21 @@ def _same(raw: msgspec.Raw, value: object) -> bool:
     return bytes(raw).replace(b" ", b"") == msgspec.json.encode(value)
 
 
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
 
 
-def _invalid(reason: str) -> RequestError:
-    """Name the field the way OpenAI's errors do: `messages[0].role`."""
+def not_json(error: Exception) -> RequestError:
+    """What to tell the sender of a body that could not be decoded at all."""
+    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return RequestError(
+        f"The request body is not valid JSON: {plain_text(reason)}.",
+        "Send one JSON object in UTF-8.",
+    )
+
+
+def wrong_field(reason: str) -> RequestError:
+    """Msgspec's reason, with the field named the way OpenAI's errors do: `messages[0].role`."""
     place = _PLACE.match(reason)
     what, path = (place["what"], place["path"] or "") if place else (reason, "")
     if missing := _MISSING.search(what):

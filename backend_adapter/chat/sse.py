@@ -5,7 +5,6 @@ data of an event is of use here: its type, its id and `retry` are read over.
 """
 
 import re
-from collections.abc import Iterator
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -19,7 +18,8 @@ class SseParser:
     """Turns the bytes of one stream into the data of its events.
 
     The result does not depend on how the bytes are cut into pieces. An event that the stream's end cuts
-    off is dropped, as the standard says.
+    off is dropped, as the standard says. Once something was too long, `too_long` says what, and nothing
+    more comes.
     """
 
     def __init__(self, max_event_bytes: int = 1024 * 1024) -> None:
@@ -30,12 +30,33 @@ class SseParser:
         self._at_start = True
         self._data: list[bytes] = []
         self._data_bytes = 0
+        self.too_long: EventTooLongError | None = None
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that `piece` completes; consume the iterator fully.
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The data of each event that `piece` completes."""
+        # What engines send nearly always: a piece that is one whole event of one line.
+        if (
+            not self._buffer
+            and piece.startswith(b"data: ")
+            and piece.endswith(b"\n\n")
+            and piece.find(b"\n") == len(piece) - 2
+            and b"\r" not in piece
+            and not (self._data or self._after_cr or self.too_long)
+            and len(piece) <= self._max
+        ):
+            self._at_start = False
+            return [piece[6:-2]]
+        found: list[bytes] = []
+        if self.too_long is None:
+            try:
+                self._read(piece, found)
+            except EventTooLongError as error:
+                self.too_long = error
+                self._buffer.clear()
+                self._data.clear()
+        return found
 
-        Raises EventTooLongError after the events before the one that is too long.
-        """
+    def _read(self, piece: bytes, found: list[bytes]) -> None:
         buffer = self._buffer
         buffer += piece
         start = 0
@@ -56,7 +77,7 @@ class SseParser:
             self._after_cr = start == len(buffer) and match.group() == b"\r"
             data = self._line(line)
             if data is not None:
-                yield data
+                found.append(data)
         del buffer[:start]
         self._searched = len(buffer)
         if len(buffer) > self._max:

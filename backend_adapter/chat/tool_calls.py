@@ -1,18 +1,20 @@
-"""Tool calls for engines whose chat template has none, by holding their output to a schema.
+"""Tool calls from every engine, whether it reads them itself, leaves them in the text, or has none.
 
-`plan` turns a chat request into the one that the engine can answer, together with the way its
-answer becomes tool-call events again.
+`plan` turns a chat request into the one that the engine can answer, together with the stages that
+make tool-call events of its answer.
 """
 
-import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from backend_adapter.chat.events import Event, Failure, Finish, Text, ToolCallDelta
+from backend_adapter.chat.arguments import ArgumentsCheck
+from backend_adapter.chat.call_syntax import TextCalls
+from backend_adapter.chat.call_syntax.constrained import ConstrainedCall
 from backend_adapter.chat.small_model import answer_messages, call_messages
+from backend_adapter.chat.stages import Stage
 from backend_adapter.chat.tool_messages import Message, messages_of
 from backend_adapter.chat.tool_prompt import (
     asking_for_a_call,
@@ -23,15 +25,13 @@ from backend_adapter.chat.tool_prompt import (
 )
 from backend_adapter.chat.tool_schema import Tool, call_schema, query_words, read_tools
 
-Mode: TypeAlias = Literal["engine", "schema"]
+Mode: TypeAlias = Literal["engine", "schema", "text"]
 
 # What one call may cost, in tokens; a small model fills a few short arguments.
 CALL_TOKENS = 4096
 SMALL_CALL_TOKENS = 512
 # What its answer may cost where the client sets no limit: it does not always find an end.
 SMALL_ANSWER_TOKENS = 512
-# A call's text beyond this is not read on, in characters.
-MAX_CALL_TEXT = 65_536
 _TOOL_FIELDS = frozenset(
     {"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"}
 )
@@ -54,21 +54,21 @@ class Plan(msgspec.Struct, frozen=True):
     """What to ask the engine, and how to read its answer."""
 
     body: dict[str, Any]
-    # The tools of which the answer calls one; empty where the answer is plain.
+    # The tools that the client offers.
+    tools: tuple[Tool, ...] = ()
+    # Those of which the answer, held to a schema, calls one; empty where it is held to none.
     calls: tuple[Tool, ...] = ()
+    # Whether the engine leaves calls in the text.
+    in_text: bool = False
 
-    async def transform(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-        """The engine's events, with a constrained answer turned into tool-call events.
-
-        Closes `events` when it ends or is closed.
-        """
-        try:
-            async for event in _read_calls(events, self.calls) if self.calls else events:
-                yield event
-        finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
+    def stages(self) -> list[Stage]:
+        """What the engine's events pass, after thinking has been told from text; new for each answer."""
+        if not self.tools:
+            return []
+        check = ArgumentsCheck(self.tools)
+        if self.calls:
+            return [ConstrainedCall(self.calls), check]
+        return [TextCalls(self.tools), check] if self.in_text else [check]
 
 
 def plan(
@@ -78,24 +78,26 @@ def plan(
 
     `force_first_call` holds shell patterns of tool names: when offered tools match, the first
     answer to a question calls one of those, unless the client chose otherwise. Mode `engine`
-    leaves the rest to the engine's own tool parser. Mode `schema` never sends tools: it asks for a
-    call that keeps to a schema where one must be made, and for a plain answer everywhere else.
-    A `small` model gets help with both (see `small_model`).
+    leaves the rest to the engine's own tool parser, mode `text` to its prompt template and to the
+    adapter, which reads calls out of the text unless the client wants none. Mode `schema` never sends
+    tools: it asks for a call that keeps to a schema where one must be made, and for a plain answer
+    everywhere else. A `small` model gets help with both (see `small_model`).
     """
     tools = read_tools(body)
     messages = messages_of(body)
     results = results_since_question(messages)
     forced = () if results else _forced(tools, force_first_call)
     choice = body.get("tool_choice")
-    if mode == "engine":
-        return Plan(_with_choice(body, forced) if choice in (None, "auto") else body)
+    if mode != "schema":
+        asked = _with_choice(body, forced) if choice in (None, "auto") else body
+        return Plan(asked, tools, in_text=mode == "text" and choice != "none")
     if not query_words(current_question(messages)):
         # A search for nothing would be a search for something made up.
         forced = tuple(tool for tool in forced if tool.query_argument is None)
     calls = _calls(tools, forced, choice)
     if calls:
-        return Plan(_call_body(body, messages, calls, small=small), calls)
-    return Plan(_plain_body(body, messages, results, small=small))
+        return Plan(_call_body(body, messages, calls, small=small), tools, calls)
+    return Plan(_plain_body(body, messages, results, small=small), tools)
 
 
 def _forced(tools: Sequence[Tool], patterns: Sequence[str]) -> tuple[Tool, ...]:
@@ -169,68 +171,3 @@ def _plain_body(
     if not {"max_tokens", "max_completion_tokens"} & plain.keys():
         plain["max_tokens"] = SMALL_ANSWER_TOKENS
     return plain
-
-
-async def _read_calls(
-    events: AsyncIterator[Event], tools: tuple[Tool, ...]
-) -> AsyncIterator[Event]:
-    """Each choice's text is kept back until it is complete, then leaves as one call."""
-    texts: dict[int, list[str]] = {}
-    length = 0
-    finished: set[int] = set()
-    async for event in events:
-        if isinstance(event, Text):
-            length += len(event.text)
-            if length > MAX_CALL_TEXT:
-                yield _failure("it is longer than a call can be")
-                return
-            texts.setdefault(event.choice, []).append(event.text)
-        elif isinstance(event, Finish):
-            finished.add(event.choice)
-            if event.reason == "length":
-                yield _failure("it was cut off before its end")
-                return
-            call = read_call("".join(texts.pop(event.choice, [])), tools, event.choice)
-            yield call
-            if isinstance(call, Failure):
-                return
-            yield Finish("tool_calls", event.choice)
-        else:
-            yield event
-            if isinstance(event, Failure):
-                return
-    if texts or not finished:
-        yield _failure("the answer ended before it was complete")
-
-
-def read_call(text: str, tools: Sequence[Tool], choice: int = 0) -> ToolCallDelta | Failure:
-    """The one call that the text is, or why it is none. Nothing is repaired or made up."""
-    try:
-        call = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return _failure("it is not valid JSON")
-    if not isinstance(call, dict):
-        return _failure("it is not a JSON object")
-    tool = next((tool for tool in tools if tool.name == call.get("name")), None)
-    if tool is None:
-        return _failure("it names no tool that was offered")
-    arguments = call.get("arguments")
-    if not isinstance(arguments, dict):
-        return _failure(f"its arguments for {tool.name} are not an object")
-    missing = [name for name in tool.required if name not in arguments]
-    if missing:
-        return _failure(f"it lacks the argument {missing[0]} of {tool.name}")
-    return ToolCallDelta(
-        index=0,
-        id=f"call_{secrets.token_hex(12)}",
-        name=tool.name,
-        arguments=msgspec.json.encode(arguments).decode(),
-        choice=choice,
-    )
-
-
-def _failure(reason: str) -> Failure:
-    return Failure(
-        f"The model's tool call cannot be used: {reason}. Ask again, or choose a larger model.",
-        code="invalid_tool_call",
-    )

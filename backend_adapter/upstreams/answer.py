@@ -5,16 +5,15 @@ reads the events can still give out what it has.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from contextlib import suppress
-
-import aiohttp
 
 from backend_adapter.chat.decode import ChunkDecoder
 from backend_adapter.chat.events import Event, Failure
-from backend_adapter.chat.sse import EventTooLongError, SseParser
+from backend_adapter.chat.sse import SseParser
 from backend_adapter.errors import UpstreamError
 from backend_adapter.upstreams import faults
+from backend_adapter.upstreams.http import HttpError, Response
 
 # An answer longer than this is a runaway: it is hundreds of thousands of tokens, chunk by chunk.
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -23,64 +22,92 @@ _TRAILER_TIMEOUT_S = 1.0
 
 
 class UpstreamAnswer:
-    """An answer that has begun: `upstream` is the name of who gives it."""
+    """An answer whose response has begun: `upstream` is the name of who gives it.
+
+    `tokens` are the token ids that came with it, where the engine gives them. `begun` is set with the
+    first event.
+    """
 
     def __init__(
         self,
         upstream: str,
-        content: aiohttp.StreamReader,
+        response: Response,
+        release: Callable[[Response], None],
         *,
         choices: int,
-        first_token_deadline: float,
         first_token_timeout_s: float,
         stall_timeout_s: float,
     ) -> None:
         self.upstream = upstream
-        self._content = content
+        self.begun = False
         self._decoder = ChunkDecoder(upstream, choices)
+        self.tokens = self._decoder.tokens
+        self._response = response
+        self._release = release
         self._parser = SseParser()
-        self._deadline = first_token_deadline
+        self._time = asyncio.get_running_loop().time
+        self._received = 0
+        self._left: list[Event] = []
         self._first_token_timeout_s = first_token_timeout_s
         self._stall_timeout_s = stall_timeout_s
-        self._begun = False
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield the events to the answer's end; the last is a Failure unless it is complete."""
-        decoder, received = self._decoder, 0
+    async def read(self) -> list[Event]:
+        """The next events; empty after the last, which is a Failure unless the answer is complete."""
+        decoder = self._decoder
+        events, self._left = self._left, []
         try:
-            while not decoder.done:
-                async with asyncio.timeout_at(self._deadline):
-                    piece = await self._content.readany()
+            while not events and not decoder.done:
+                piece = await self._response.read()
                 if not piece:
-                    break
-                received += len(piece)
-                if received > _MAX_ANSWER_BYTES:
-                    yield _failure(faults.unreadable(self.upstream, "an endless stream"))
-                    return
-                for data in self._parser.feed(piece):
-                    for event in decoder.feed(data):
-                        self._begun = True
-                        yield event
-                    if decoder.done:
-                        return
-                    self._postpone()
+                    return decoder.close()
+                self._take(piece, events)
         except TimeoutError:
-            yield _failure(self._too_slow())
-        except EventTooLongError as error:
-            yield _failure(faults.unreadable(self.upstream, f"a stream of which {error}"))
-        except (aiohttp.ClientError, OSError) as error:
-            yield _failure(faults.unreachable(self.upstream, error))
-        else:
-            for event in decoder.close():
-                yield event
+            return [self._failure(self._too_slow())]
+        except HttpError as error:
+            return [self._failure(faults.unreachable(self.upstream, error))]
+        return events
 
-    def _postpone(self) -> None:
-        """Progress was made. Comments are none: a server that hangs may go on sending them."""
-        if self._begun:
-            self._deadline = asyncio.get_running_loop().time() + self._stall_timeout_s
+    async def flow(self, sink: Callable[[list[Event]], bool]) -> None:
+        """Hand events to `sink` the moment they arrive, as long as it wants them and all is well.
+
+        Whatever else there is, the end of the answer included, the next `read` tells.
+        """
+
+        def take(piece: bytes) -> bool:
+            events: list[Event] = []
+            self._take(piece, events)
+            if self._decoder.done:
+                self._left = events
+                return False
+            return not events or sink(events)
+
+        if not (self._decoder.done or self._left):
+            await self._response.flow(take)
+
+    def _take(self, piece: bytes, events: list[Event]) -> None:
+        decoder, parser = self._decoder, self._parser
+        known = len(decoder.tokens.generated)
+        for data in parser.feed(piece):
+            decoder.feed(data, events)
+            if decoder.done:
+                return
+        self._received += len(piece)
+        if parser.too_long is not None:
+            what = f"a stream of which {parser.too_long}"
+            events.append(self._failure(faults.unreadable(self.upstream, what)))
+        elif self._received > _MAX_ANSWER_BYTES:
+            events.append(self._failure(faults.unreadable(self.upstream, "an endless stream")))
+        elif events or len(decoder.tokens.generated) > known:
+            # Comments and empty chunks are no progress: a server that hangs may go on sending them.
+            deadline = self._time() + self._stall_timeout_s
+            if self.begun:
+                self._response.deadline = deadline
+            else:
+                self.begun = True
+                self._response.hurry(deadline)
 
     def _too_slow(self) -> UpstreamError:
-        if self._begun:
+        if self.begun:
             what, limit, setting = "sent nothing more", self._stall_timeout_s, "stall_timeout_s"
         else:
             what, limit, setting = (
@@ -90,12 +117,16 @@ class UpstreamAnswer:
             )
         return faults.too_slow(self.upstream, what, limit, setting)
 
-    async def drain(self) -> None:
-        """Read past the end of the answer, so that its connection can serve another request."""
-        with suppress(TimeoutError, aiohttp.ClientError, OSError):
-            async with asyncio.timeout(_TRAILER_TIMEOUT_S):
-                await self._content.readany()
+    def _failure(self, error: UpstreamError) -> Failure:
+        self._decoder.done = True
+        return Failure(str(error), code=error.code, status=error.status)
 
-
-def _failure(error: UpstreamError) -> Failure:
-    return Failure(str(error), code=error.code, status=error.status)
+    async def close(self) -> None:
+        """End it: an answer that is not over is aborted at the upstream."""
+        if self._decoder.complete:
+            # Reading past its end lets the connection serve another request.
+            self._response.hurry(self._time() + _TRAILER_TIMEOUT_S)
+            with suppress(TimeoutError, HttpError):
+                while await self._response.read():
+                    pass
+        self._release(self._response)

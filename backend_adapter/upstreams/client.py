@@ -1,57 +1,31 @@
 """Asks one upstream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
-import aiohttp
 import msgspec
 
 from backend_adapter.chat.plain import plain_text
-from backend_adapter.errors import AdapterError
+from backend_adapter.errors import AdapterError, UpstreamError
 from backend_adapter.settings import AdapterSettings, UpstreamSettings
 from backend_adapter.upstreams import faults
 from backend_adapter.upstreams.answer import UpstreamAnswer
 from backend_adapter.upstreams.bodies import prepare
+from backend_adapter.upstreams.http import (
+    Connections,
+    HttpError,
+    NoConnectionError,
+    Response,
+    build_head,
+    split_url,
+)
 
 _MAX_MODEL_LIST_BYTES = 4 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_MAX_JSON_BYTES = 256 * 1024 * 1024
 _MAX_MODELS = 1000
-_MAX_CONNECTIONS = 1024
-# Servers built on uvicorn, vLLM among them, close a connection that is idle for 5 s; one that is just
-# being closed must not be used again.
-_KEEP_CONNECTION_S = 4
-
-
-class Connections(NamedTuple):
-    """The ways to all upstreams: over a kept connection where there is one, or always over a new one."""
-
-    kept: aiohttp.ClientSession
-    new: aiohttp.ClientSession
-
-
-@asynccontextmanager
-async def open_connections(connect_timeout_s: float) -> AsyncIterator[Connections]:
-    """The connections to all upstreams: no cookies, no proxies from the environment."""
-    kept = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEP_CONNECTION_S)
-    new = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, force_close=True)
-    async with (
-        _session(kept, connect_timeout_s) as over_kept,
-        _session(new, connect_timeout_s) as over_new,
-    ):
-        yield Connections(over_kept, over_new)
-
-
-def _session(connector: aiohttp.TCPConnector, connect_timeout_s: float) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
-        headers={"User-Agent": "hoheit", "Accept-Encoding": "identity"},
-        auto_decompress=False,
-    )
 
 
 class Upstream:
@@ -60,41 +34,40 @@ class Upstream:
     def __init__(
         self, settings: UpstreamSettings, connections: Connections, limits: AdapterSettings
     ) -> None:
+        self.settings = settings
         self.name = settings.name
         self.configured_models = settings.models
-        self._settings = settings
+        self.limits = limits
         self._connections = connections
-        self._limits = limits
-        self._base_url = settings.base_url.rstrip("/")
-        self._headers: dict[str, str] = {}
+        self._origin, self._path = split_url(settings.base_url)
+        self._headers = {"User-Agent": "hoheit", "Accept-Encoding": "identity"}
         if settings.api_key is not None:
             self._headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
 
     async def models(self) -> tuple[str, ...]:
         """Ask which models it offers now. Raises AdapterError when it cannot be used."""
         configured = self.configured_models
-        limit = 2 * self._limits.connect_timeout_s
+        limit = 2 * self.limits.connect_timeout_s
+        deadline = asyncio.get_running_loop().time() + limit
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._connections.kept.get(
-                    f"{self._base_url}/models", headers=self._headers, allow_redirects=False
-                ) as response,
-            ):
+            response = await self._request(
+                "GET", f"{self._path}/models", None, deadline, "application/json"
+            )
+            try:
                 # Some servers have no list; that they answer is enough where the names are configured.
                 if response.status in (404, 405) and configured:
                     return configured
                 if response.status != 200:
                     raise faults.refusal(self.name, response.status, b"")
                 raw = await _read(response, _MAX_MODEL_LIST_BYTES)
-        except aiohttp.ConnectionTimeoutError:
-            raise faults.no_connection(self.name, self._limits.connect_timeout_s) from None
+            finally:
+                self._release(response)
         except TimeoutError:
             raise faults.too_slow(
                 self.name, "did not list its models", limit, "connect_timeout_s"
             ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise faults.unreachable(self.name, error) from None
+        except HttpError as error:
+            raise self._unreachable(error) from None
         return configured or self._listed(raw)
 
     def _listed(self, raw: bytes) -> tuple[str, ...]:
@@ -108,81 +81,106 @@ class Upstream:
             raise faults.unreadable(self.name, "a list of no models")
         return tuple(usable[:_MAX_MODELS])
 
-    @asynccontextmanager
-    async def ask(
-        self, path: str, body: Mapping[str, Any], choices: int
-    ) -> AsyncIterator[UpstreamAnswer]:
-        """POST `body` to `path` and hold the answer open; leaving early aborts it at the upstream.
+    async def ask(self, path: str, body: Mapping[str, Any], choices: int) -> UpstreamAnswer:
+        """POST `body` to `path` and return the answer that begins; whoever gets it must `close` it.
 
         Raises RequestError where the upstream finds the request at fault, and UpstreamError where the
         upstream is.
         """
-        limits = self._limits
-        deadline = asyncio.get_running_loop().time() + limits.first_token_timeout_s
-        response = await self._post(path, body, deadline)
-        try:
-            if response.status != 200:
-                raise await self._refusal(response)
-            if response.content_type != "text/event-stream":
-                kind = plain_text(response.content_type, 60)
-                raise faults.unreadable(self.name, f"{kind} instead of an event stream")
-            answer = UpstreamAnswer(
-                self.name,
-                response.content,
-                choices=choices,
-                first_token_deadline=deadline,
-                first_token_timeout_s=limits.first_token_timeout_s,
-                stall_timeout_s=limits.stall_timeout_s,
-            )
-            yield answer
-            await answer.drain()
-        finally:
-            response.close()
+        limits = self.limits
+        prepared = msgspec.json.encode(prepare(body, self.settings.engine))
+        response = await self._post(f"{self._path}/{path}", prepared, "text/event-stream")
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "text/event-stream":
+            self._release(response)
+            shown = plain_text(kind, 60) or "no content type"
+            raise faults.unreadable(self.name, f"{shown} instead of an event stream")
+        return UpstreamAnswer(
+            self.name,
+            response,
+            self._release,
+            choices=choices,
+            first_token_timeout_s=limits.first_token_timeout_s,
+            stall_timeout_s=limits.stall_timeout_s,
+        )
 
-    async def _post(
-        self, path: str, body: Mapping[str, Any], deadline: float
-    ) -> aiohttp.ClientResponse:
-        limits = self._limits
-        send = partial(
-            aiohttp.ClientSession.post,
-            url=f"{self._base_url}/{path}",
-            data=msgspec.json.encode(prepare(body, self._settings.engine)),
-            headers={
-                **self._headers,
-                "Content-Type": "application/json",
-                "Accept": "text/event-stream",
-            },
-            allow_redirects=False,
+    async def post(self, path: str, body: Mapping[str, Any], *, beside: bool = False) -> bytes:
+        """POST `body` and return the whole answer of one JSON object.
+
+        `beside` means a path of the server itself, outside its OpenAI API. Raises as `ask` does.
+        """
+        where = self._path.removesuffix("/v1") if beside else self._path
+        response = await self._post(
+            f"{where}/{path}", msgspec.json.encode(body), "application/json"
         )
         try:
-            async with asyncio.timeout_at(deadline):
-                try:
-                    return await send(self._connections.kept)
-                except aiohttp.ClientConnectorError:
-                    raise
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    # A kept connection that the server has closed meanwhile: llama.cpp does so after
-                    # every stream, without announcing it. Asking again changes nothing there.
-                    return await send(self._connections.new)
-        except aiohttp.ConnectionTimeoutError:
-            raise faults.no_connection(self.name, limits.connect_timeout_s) from None
+            return await _read(response, _MAX_JSON_BYTES)
         except TimeoutError:
-            raise faults.too_slow(
-                self.name,
-                "did not begin to answer",
-                limits.first_token_timeout_s,
-                "first_token_timeout_s",
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise faults.unreachable(self.name, error) from None
+            raise self._no_answer() from None
+        except HttpError as error:
+            raise self._unreachable(error) from None
+        finally:
+            self._release(response)
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> AdapterError:
+    async def _post(self, path: str, body: bytes, accept: str) -> Response:
+        """A response with status 200 whose body is not compressed."""
+        deadline = asyncio.get_running_loop().time() + self.limits.first_token_timeout_s
+        try:
+            response = await self._request("POST", path, body, deadline, accept)
+        except TimeoutError:
+            raise self._no_answer() from None
+        except HttpError as error:
+            raise self._unreachable(error) from None
+        if response.status != 200:
+            try:
+                raise await self._refusal(response)
+            finally:
+                self._release(response)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            self._release(response)
+            raise faults.unreadable(self.name, "a compressed answer that nobody asked for")
+        return response
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None, deadline: float, accept: str
+    ) -> Response:
+        headers = {**self._headers, "Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        length = None if body is None else len(body)
+        return await self._connections.request(
+            self._origin,
+            build_head(method, self._origin, path, headers, length),
+            body or b"",
+            connect_timeout_s=self.limits.connect_timeout_s,
+            deadline=deadline,
+        )
+
+    def _release(self, response: Response) -> None:
+        self._connections.release(self._origin, response)
+
+    async def _refusal(self, response: Response) -> AdapterError:
         body = b""
         if response.status in (*faults.REQUEST_FAULTS, faults.OVERLOADED):
-            with suppress(TimeoutError, aiohttp.ClientError, OSError):
-                async with asyncio.timeout(self._limits.connect_timeout_s):
-                    body = await _read(response, _MAX_ERROR_BYTES)
-        return faults.refusal(self.name, response.status, body)
+            loop = asyncio.get_running_loop()
+            response.hurry(loop.time() + self.limits.connect_timeout_s)
+            with suppress(TimeoutError, HttpError):
+                body = await _read(response, _MAX_ERROR_BYTES)
+        wait = response.headers.get("retry-after", "")
+        return faults.refusal(self.name, response.status, body, retry_after=wait)
+
+    def _no_answer(self) -> UpstreamError:
+        return faults.too_slow(
+            self.name,
+            "did not begin to answer",
+            self.limits.first_token_timeout_s,
+            "first_token_timeout_s",
+        )
+
+    def _unreachable(self, error: HttpError) -> UpstreamError:
+        if isinstance(error, NoConnectionError):
+            return faults.no_connection(self.name, str(error))
+        return faults.unreachable(self.name, error)
 
 
 class _Model(msgspec.Struct):
@@ -193,11 +191,9 @@ class _ModelList(msgspec.Struct):
     data: list[_Model]
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _read(response: Response, limit: int) -> bytes:
     """The first `limit` bytes of a body; what follows is left, so a longer one does not parse."""
     read = bytearray()
-    async for piece in response.content.iter_any():
+    while len(read) < limit and (piece := await response.read()):
         read += piece
-        if len(read) >= limit:
-            break
     return bytes(read[:limit])

@@ -11,10 +11,14 @@ from backend_adapter.errors import AdapterError, RequestError, UpstreamError, Up
 # Statuses with which an upstream says that the request itself is at fault.
 REQUEST_FAULTS = (400, 413, 422)
 OVERLOADED = 429
+_MAX_RETRY_AFTER_S = 3600
 
 
-def refusal(name: str, status: int, body: bytes) -> AdapterError:
-    """An answer with another status than 200; `body` matters only where it may hold a reason."""
+def refusal(name: str, status: int, body: bytes, retry_after: str = "") -> AdapterError:
+    """An answer with another status than 200; `body` matters only where it may hold a reason.
+
+    `retry_after` is the header of that name (RFC 9110, section 10.2.3), of which only seconds are read.
+    """
     if status in REQUEST_FAULTS:
         return RequestError(
             f"Upstream {name} refused the request: {_reason(body)}.",
@@ -23,12 +27,15 @@ def refusal(name: str, status: int, body: bytes) -> AdapterError:
             status=status,
         )
     if status == OVERLOADED:
-        return UpstreamError(
+        overloaded = UpstreamError(
             f"Upstream {name} is overloaded: {_reason(body)}.",
             "Try again in a moment.",
             code="upstream_overloaded",
             status=OVERLOADED,
         )
+        wait = int(retry_after) if retry_after.isdecimal() else 1
+        overloaded.retry_after_s = min(max(wait, 1), _MAX_RETRY_AFTER_S)
+        return overloaded
     if status in (401, 403):
         return UpstreamError(
             f"Upstream {name} does not accept the adapter's key (HTTP {status}).",
@@ -55,10 +62,10 @@ def unreachable(name: str, error: Exception) -> UpstreamError:
     )
 
 
-def no_connection(name: str, limit_s: float) -> UpstreamError:
-    """Nothing accepted a connection in time."""
+def no_connection(name: str, reason: str) -> UpstreamError:
+    """Nothing accepted a connection; `reason` holds no address."""
     return UpstreamError(
-        f"Upstream {name} did not accept a connection within {limit_s:g} s.",
+        f"Upstream {name} cannot be reached ({reason}).",
         "Check that it runs, its base_url, and connect_timeout_s in hoheit.toml.",
         code="upstream_unreachable",
     )

@@ -28,12 +28,13 @@ def become_open_webui(home: Home, settings: Settings, progress: Progress) -> Non
     place = environments.ensure(edition_environment(chat), root, progress)
     data = home.data / "open-webui"
     make_folder(data, private=True)
-    key = settings.adapter.api_key
+    key, jwt_secret = settings.adapter.api_key, settings.adapter.user_jwt_secret
     variables = environment(
         chat,
         data_dir=data,
         adapter_url=f"{settings.adapter_address}/v1",
         adapter_key=key.get_secret_value() if key else "",
+        user_jwt_secret=jwt_secret.get_secret_value() if jwt_secret else "",
     )
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     os.chdir(data)

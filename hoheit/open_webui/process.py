@@ -33,7 +33,12 @@ def command(environment_dir: Path, host: str, port: int) -> list[str]:
 
 
 def environment(
-    settings: OpenWebUISettings, *, data_dir: Path, adapter_url: str, adapter_key: str
+    settings: OpenWebUISettings,
+    *,
+    data_dir: Path,
+    adapter_url: str,
+    adapter_key: str,
+    user_jwt_secret: str,
 ) -> dict[str, str]:
     """The variables to start Open WebUI with; `adapter_url` ends in `/v1`.
 
@@ -46,6 +51,7 @@ def environment(
         **_identity(settings, data_dir),
         **_no_calls_home(),
         **_only_the_adapter(adapter_url, adapter_key),
+        **_who_asks(user_jwt_secret),
         **_for_people(settings),
     }
 
@@ -125,6 +131,20 @@ def _only_the_adapter(adapter_url: str, adapter_key: str) -> dict[str, str]:
         "ENABLE_CODE_EXECUTION": "false",
         "ENABLE_CODE_INTERPRETER": "false",
         "ENABLE_IMAGE_GENERATION": "false",
+    }
+
+
+def _who_asks(user_jwt_secret: str) -> dict[str, str]:
+    """Every request says in a signed token which user it is for, so that the adapter can be fair to each."""
+    if not user_jwt_secret:
+        # Open WebUI would then send the user's name, address and role as they are, for anybody to write.
+        raise SettingsError(
+            "adapter.user_jwt_secret is not set.",
+            "Set it in hoheit.toml or as HOHEIT_ADAPTER__USER_JWT_SECRET; 'hoheit up' makes one by itself.",
+        )
+    return {
+        "ENABLE_FORWARD_USER_INFO_HEADERS": "true",
+        "FORWARD_USER_INFO_HEADER_JWT_SECRET": user_jwt_secret,
     }
 
 

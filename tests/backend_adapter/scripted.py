@@ -12,8 +12,10 @@ import aiohttp
 import uvicorn
 from aiohttp import web
 
+from backend_adapter.api.push import PushingProtocol
 from backend_adapter.app import create_app
 from backend_adapter.settings import AdapterSettings
+from backend_adapter.upstreams.capabilities import PROBE_TEXT
 
 KEY = "the-key"
 DEADLINE_S = 20
@@ -63,6 +65,13 @@ class Turn:
         await self.send(chunk(finish="stop"), usage(7, len(texts)), "[DONE]")
 
 
+def is_probe(body: Any) -> bool:
+    """Whether the adapter asks for a token to see whether it comes."""
+    return (
+        body.get("max_tokens") == 1 and body.get("messages", [{}])[0].get("content") == PROBE_TEXT
+    )
+
+
 def usage(prompt: int, completion: int) -> dict[str, Any]:
     return {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}
 
@@ -74,6 +83,9 @@ class ScriptedUpstream:
         self.models = ["scripted"]
         self.script: Script = lambda turn: turn.say("Hello")
         self.turns: list[Turn] = []
+        # The adapter's own requests for single tokens, and how they are answered.
+        self.probes: list[Turn] = []
+        self.probe_script: Script = lambda turn: turn.say("ok")
         self.aborted = 0
         self.base_url = ""
 
@@ -93,9 +105,10 @@ class ScriptedUpstream:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         turn = Turn(request, await request.json())
-        self.turns.append(turn)
+        probing = is_probe(turn.body)
+        (self.probes if probing else self.turns).append(turn)
         try:
-            await self.script(turn)
+            await (self.probe_script if probing else self.script)(turn)
         except (asyncio.CancelledError, ConnectionError):
             self.aborted += 1
             raise
@@ -116,7 +129,12 @@ class RunningAdapter:
 
     def __init__(self, settings: AdapterSettings) -> None:
         config = uvicorn.Config(
-            create_app(settings), host="127.0.0.1", port=0, log_config=None, loop="uvloop"
+            create_app(settings),
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            loop="uvloop",
+            http=PushingProtocol,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)

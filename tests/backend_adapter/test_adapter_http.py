@@ -12,7 +12,7 @@ CHAT = "/v1/chat/completions"
         ("GET", "/", 404),
         ("GET", "/v1/nothing", 404),
         ("GET", "/docs", 404),
-        ("POST", "/v1/embeddings", 404),
+        ("POST", "/v1/images/generations", 404),
         ("GET", CHAT, 405),
         ("DELETE", "/v1/models", 405),
         ("POST", "/health", 405),

@@ -213,12 +213,14 @@ async def test_who_asks_stays_on_site_and_is_logged_without_content(
     adapter.stop()
     [line] = [each.message for each in caplog.records if each.name == "backend_adapter.requests"]
     logged = json.loads(line)
-    assert logged.pop("duration_ms") >= 0
+    for time in ("duration_ms", "queued_ms", "ttft_ms"):
+        assert logged.pop(time) >= 0
     assert logged == {
         "method": "POST",
         "path": CHAT,
         "status": 200,
         "task": "title_generation",
+        "client": "site",
         "model": "scripted",
         "upstream": "up0",
         "prompt_tokens": 7,

@@ -26,7 +26,7 @@ def decode(*data: dict[str, Any] | str | bytes, choices: int = 1) -> list[Event]
         if decoder.done:
             break
         text = each if isinstance(each, str | bytes) else json.dumps(each)
-        events.extend(decoder.feed(text if isinstance(text, bytes) else text.encode()))
+        decoder.feed(text if isinstance(text, bytes) else text.encode(), events)
     events.extend(decoder.close())
     return events
 

@@ -10,9 +10,29 @@ from scripted import eventually
 
 from backend_adapter.api.record import Record
 from backend_adapter.api.respond import EventStream
-from backend_adapter.errors import ClientLeftError
+from backend_adapter.chat.encode import error_frame
+from backend_adapter.errors import AdapterError, ClientLeftError
 
 SCOPE: dict[str, Any] = {"type": "http"}
+
+
+class Generated:
+    """Frames from a generator, which are never pushed."""
+
+    def __init__(self, generator: AsyncGenerator[bytes, None]) -> None:
+        self._generator = generator
+
+    async def read(self) -> bytes:
+        return await anext(self._generator, b"")
+
+    async def flow(self, write: Any) -> None:
+        raise AssertionError("no server offered to push")
+
+    def error(self, error: AdapterError) -> bytes:
+        return error_frame(error.as_openai())
+
+    async def close(self) -> None:
+        await self._generator.aclose()
 
 
 async def connected() -> dict[str, Any]:
@@ -41,7 +61,9 @@ async def test_a_bug_within_a_stream_is_told_without_its_details():
         raise ZeroDivisionError("details")
 
     record, sent = Record("POST", "/"), Sent()
-    await EventStream(frames(), record=record, keep_alive_s=60)(SCOPE, connected, sent.send)
+    await EventStream(Generated(frames()), record=record, keep_alive_s=60)(
+        SCOPE, connected, sent.send
+    )
     first, error = sent.body.decode().strip().split("\n\n")
     assert first == "data: 1"
     assert json.loads(error.removeprefix("data: "))["error"]["code"] == record.error
@@ -57,7 +79,7 @@ async def test_an_error_before_the_first_frame_sends_nothing():
 
     sent = Sent()
     with pytest.raises(ZeroDivisionError):
-        await EventStream(frames(), record=Record("POST", "/"), keep_alive_s=60)(
+        await EventStream(Generated(frames()), record=Record("POST", "/"), keep_alive_s=60)(
             SCOPE, connected, sent.send
         )
     assert not sent.messages
@@ -76,7 +98,7 @@ async def test_a_client_that_does_not_read_has_left():
         await asyncio.Event().wait()
 
     record = Record("POST", "/")
-    stream = EventStream(frames(), record=record, keep_alive_s=60, write_timeout_s=0.05)
+    stream = EventStream(Generated(frames()), record=record, keep_alive_s=60, write_timeout_s=0.05)
     await stream(SCOPE, connected, stuck)
     assert (record.status, record.error) == (499, "client_stuck")
     assert closed.is_set()
@@ -100,7 +122,7 @@ async def test_a_client_that_leaves_closes_the_frames_even_while_one_is_being_se
         return {"type": "http.disconnect"}
 
     record = Record("POST", "/")
-    await EventStream(frames(), record=record, keep_alive_s=60)(SCOPE, leaves, slow)
+    await EventStream(Generated(frames()), record=record, keep_alive_s=60)(SCOPE, leaves, slow)
     assert (record.status, record.error) == (499, "client_left")
     assert closed.is_set()
 
@@ -114,7 +136,7 @@ async def test_a_client_that_leaves_before_the_first_frame_is_an_error():
         return {"type": "http.disconnect"}
 
     with pytest.raises(ClientLeftError):
-        await EventStream(frames(), record=Record("POST", "/"), keep_alive_s=60)(
+        await EventStream(Generated(frames()), record=Record("POST", "/"), keep_alive_s=60)(
             SCOPE, leaves, Sent().send
         )
 
@@ -127,7 +149,7 @@ async def test_comments_keep_a_stream_alive_until_it_ends():
         yield b"data: 1\n\n"
 
     sent = Sent()
-    stream = EventStream(frames(), record=Record("POST", "/"), keep_alive_s=0.01)
+    stream = EventStream(Generated(frames()), record=Record("POST", "/"), keep_alive_s=0.01)
     sending = asyncio.create_task(stream(SCOPE, connected, sent.send))
     await eventually(lambda: sent.body.count(b": keep-alive\n\n") >= 2)
     go_on.set()

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import validate
 
 from backend_adapter.chat import tool_calls
+from backend_adapter.chat.call_syntax.constrained import MAX_CALL_TEXT, read_call
 from backend_adapter.chat.events import (
     Event,
     Failure,
@@ -21,7 +22,8 @@ from backend_adapter.chat.events import (
     ToolCallDelta,
     Usage,
 )
-from backend_adapter.chat.tool_calls import MAX_CALL_TEXT, Plan, read_call
+from backend_adapter.chat.stages import Stages
+from backend_adapter.chat.tool_calls import Plan
 from backend_adapter.chat.tool_schema import Tool
 
 plan = partial(tool_calls.plan, small=True)
@@ -72,12 +74,16 @@ def schema_of(planned: Plan) -> dict[str, Any]:
     return schema
 
 
-async def events_of(planned: Plan, *events: Event) -> list[Event]:
-    async def upstream() -> AsyncIterator[Event]:
-        for event in events:
-            yield event
-
-    return [event async for event in planned.transform(upstream())]
+def events_of(planned: Plan, *events: Event) -> list[Event]:
+    """What a client gets; as for a client, a Failure is the end."""
+    stages = Stages(planned.stages())
+    got: list[Event] = []
+    for event in events:
+        for out in stages.feed(event):
+            got.append(out)
+            if isinstance(out, Failure):
+                return got
+    return got
 
 
 def constrained() -> Plan:
@@ -88,7 +94,7 @@ def call_text(query: str = "dog tax") -> str:
     return json.dumps({"name": "files_search", "arguments": {"query": query}})
 
 
-@pytest.mark.parametrize("mode", ["engine", "schema"])
+@pytest.mark.parametrize("mode", ["engine", "schema", "text"])
 def test_planning_leaves_the_request_as_it_is(mode: Any) -> None:
     asked = body(QUESTION, CALLED, FOUND)
     before = copy.deepcopy(asked)
@@ -128,10 +134,10 @@ def test_an_engine_with_tools_is_not_told_twice_nor_against_the_client(
     assert plan(asked, PATTERN, "engine").body == asked
 
 
-async def test_an_engine_with_tools_has_its_events_passed_on() -> None:
+def test_an_engine_with_tools_has_its_events_passed_on() -> None:
     events = [Reasoning("hm"), ToolCallDelta(0, "c", "files_search", "{}"), Finish("tool_calls")]
 
-    assert await events_of(plan(body(), PATTERN, "engine"), *events) == events
+    assert events_of(plan(body(), PATTERN, "engine"), *events) == events
 
 
 @pytest.mark.parametrize(
@@ -228,11 +234,11 @@ def test_earlier_calls_leave_the_history_and_earlier_answers_stay() -> None:
     assert planned.body["messages"] == [QUESTION, answer, thanks]
 
 
-async def test_a_constrained_answer_becomes_one_tool_call() -> None:
+def test_a_constrained_answer_becomes_one_tool_call() -> None:
     usage = Usage(prompt_tokens=3, completion_tokens=4)
     text = '{ "name": "files_search",\n "arguments": {"query": "Hundesteuer für Zweithunde"} }'
 
-    call, finish, last = await events_of(constrained(), Text(text), Finish("stop"), usage)
+    call, finish, last = events_of(constrained(), Text(text), Finish("stop"), usage)
 
     assert isinstance(call, ToolCallDelta)
     assert call.id is not None
@@ -242,18 +248,18 @@ async def test_a_constrained_answer_becomes_one_tool_call() -> None:
     assert (finish, last) == (Finish("tool_calls"), usage)
 
 
-async def test_each_call_has_an_id_of_its_own() -> None:
+def test_each_call_has_an_id_of_its_own() -> None:
     tools = (Tool("files_search", "", SEARCH),)
     calls = [read_call(call_text(), tools) for _ in range(20)]
 
     assert len({call.id for call in calls if isinstance(call, ToolCallDelta)}) == 20
 
 
-async def test_two_choices_become_a_call_each() -> None:
+def test_two_choices_become_a_call_each() -> None:
     first, second = call_text("a"), call_text("b")
     events = [Text(first[:9], 0), Text(second, 1), Text(first[9:], 0)]
 
-    got = await events_of(constrained(), *events, Finish("stop", 1), Finish("stop", 0))
+    got = events_of(constrained(), *events, Finish("stop", 1), Finish("stop", 0))
 
     calls = [event for event in got if isinstance(event, ToolCallDelta)]
     assert [(call.choice, call.arguments) for call in calls] == [
@@ -276,14 +282,12 @@ def split_calls(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
 
 
 @given(split_calls())
-async def test_wherever_the_stream_is_split_the_arguments_are_the_same(
+def test_wherever_the_stream_is_split_the_arguments_are_the_same(
     case: tuple[dict[str, Any], Sequence[str]],
 ) -> None:
     arguments, pieces = case
 
-    call, finish = await events_of(
-        constrained(), *(Text(piece) for piece in pieces), Finish("stop")
-    )
+    call, finish = events_of(constrained(), *(Text(piece) for piece in pieces), Finish("stop"))
 
     assert isinstance(call, ToolCallDelta)
     assert json.loads(call.arguments) == arguments
@@ -291,16 +295,16 @@ async def test_wherever_the_stream_is_split_the_arguments_are_the_same(
 
 
 @given(st.integers(0, len(call_text()) - 1))
-async def test_a_call_that_is_cut_anywhere_is_a_failure(length: int) -> None:
-    (failure,) = await events_of(constrained(), Text(call_text()[:length]), Finish("stop"))
+def test_a_call_that_is_cut_anywhere_is_a_failure(length: int) -> None:
+    (failure,) = events_of(constrained(), Text(call_text()[:length]), Finish("stop"))
 
     assert isinstance(failure, Failure)
     assert failure.code == "invalid_tool_call"
 
 
 @given(st.text(max_size=80))
-async def test_whatever_an_engine_writes_ends_in_a_call_or_a_failure(text: str) -> None:
-    first, *_ = await events_of(constrained(), Text(text), Finish("stop"))
+def test_whatever_an_engine_writes_ends_in_a_call_or_a_failure(text: str) -> None:
+    first, *_ = events_of(constrained(), Text(text), Finish("stop"))
 
     assert isinstance(first, Failure)
 
@@ -319,64 +323,30 @@ async def test_whatever_an_engine_writes_ends_in_a_call_or_a_failure(text: str) 
         "[" * 100_000,
     ],
 )
-async def test_a_call_that_is_not_one_of_those_offered_is_a_failure(text: str) -> None:
-    got = await events_of(constrained(), Text(text), Finish("stop"))
+def test_a_call_that_is_not_one_of_those_offered_is_a_failure(text: str) -> None:
+    got = events_of(constrained(), Text(text), Finish("stop"))
 
     assert [type(event) for event in got] == [Failure]
 
 
-async def test_a_call_that_ran_out_of_tokens_says_so() -> None:
-    (failure,) = await events_of(constrained(), Text(call_text()[:9]), Finish("length"))
+def test_a_call_that_ran_out_of_tokens_says_so() -> None:
+    (failure,) = events_of(constrained(), Text(call_text()[:9]), Finish("length"))
 
     assert isinstance(failure, Failure)
     assert "cut off" in failure.message
 
 
-async def test_a_stream_that_ends_early_is_a_failure() -> None:
-    assert [type(e) for e in await events_of(constrained(), Text(call_text()))] == [Failure]
-    assert [type(e) for e in await events_of(constrained())] == [Failure]
-
-
-async def test_the_engine_s_own_failure_is_passed_on_and_ends_the_answer() -> None:
+def test_the_engine_s_own_failure_is_passed_on_and_ends_the_answer() -> None:
     failed = Failure("the engine is gone")
 
-    assert await events_of(constrained(), Text("{"), failed, Finish("stop")) == [failed]
+    assert events_of(constrained(), Text("{"), failed, Finish("stop")) == [failed]
 
 
-async def test_an_endless_call_is_not_read_on() -> None:
-    closed = False
+def test_an_endless_call_is_not_read_on() -> None:
+    pieces = [Text(" " * 1000)] * (MAX_CALL_TEXT // 1000 + 1)
 
-    async def endless() -> AsyncIterator[Event]:
-        nonlocal closed
-        try:
-            while True:
-                yield Text(" " * 1000)
-        finally:
-            closed = True
-
-    got = [event async for event in constrained().transform(endless())]
-
-    assert [type(event) for event in got] == [Failure]
-    assert closed
-    assert MAX_CALL_TEXT < 1_000_000
-
-
-async def test_a_client_that_leaves_closes_the_upstream() -> None:
-    closed = False
-
-    async def upstream() -> AsyncIterator[Event]:
-        nonlocal closed
-        try:
-            yield Reasoning("hm")
-            yield Reasoning("hm")
-        finally:
-            closed = True
-
-    stream = constrained().transform(upstream())
-    await anext(stream)
-    await stream.aclose()  # type: ignore[attr-defined]
-
-    assert closed
+    assert events_of(constrained(), *pieces[:-1]) == []
+    assert [type(event) for event in events_of(constrained(), *pieces)] == [Failure]
 
 
 def test_the_schema_admits_the_call_that_it_is_made_for() -> None:
@@ -411,3 +381,43 @@ def test_a_model_that_is_not_small_may_fill_in_every_argument_of_its_call() -> N
         assert set(arguments) == set(offered[name].get("properties", {}))
         assert not any("pattern" in argument for argument in arguments.values())
     assert planned.body["messages"][-1]["content"] == QUESTION["content"]
+
+
+HERMES = '<tool_call>\n{"name": "files_search", "arguments": {"query": "tax"}}\n</tool_call>'
+
+
+def test_an_engine_that_leaves_calls_in_the_text_gets_the_tools_and_has_them_read() -> None:
+    planned = tool_calls.plan(body(), (), "text")
+    call, arguments, finish = events_of(planned, Text(HERMES), Finish("stop"))
+
+    assert planned.body == body()
+    assert isinstance(call, ToolCallDelta)
+    assert call.name == "files_search"
+    assert isinstance(arguments, ToolCallDelta)
+    assert arguments.arguments == '{"query": "tax"}'
+    assert finish == Finish("tool_calls")
+
+
+@pytest.mark.parametrize(
+    "asked", [body(tool_choice="none"), {key: body()[key] for key in ("model", "messages")}]
+)
+def test_calls_that_the_client_does_not_want_stay_text(asked: dict[str, Any]) -> None:
+    events = [Text(HERMES), Finish("stop")]
+
+    assert events_of(tool_calls.plan(asked, (), "text"), *events) == events
+
+
+@pytest.mark.parametrize("mode", ["engine", "text", "schema"])
+def test_arguments_that_are_no_object_end_the_answer_in_every_mode(mode: Any) -> None:
+    planned = tool_calls.plan(body(), (), mode)
+    got = events_of(planned, ToolCallDelta(0, "c", "files_search", "tax"), Finish("tool_calls"))
+
+    assert isinstance(got[-1], Failure)
+    assert got[-1].broken_call is not None
+
+
+def test_without_tools_nothing_is_read_or_checked() -> None:
+    plain = {"model": "m", "messages": [QUESTION]}
+
+    for mode in ("engine", "schema", "text"):
+        assert tool_calls.plan(plain, PATTERN, mode).stages() == []

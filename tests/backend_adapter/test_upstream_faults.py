@@ -76,7 +76,7 @@ BROKEN = {
     begin_and_hang: "upstream_timeout",
     begin_and_comment: "upstream_timeout",
     begin_and_cut: "upstream_unreachable",
-    begin_and_garble: "upstream_timeout",  # aiohttp says nothing, so the silence does
+    begin_and_garble: "upstream_unreachable",
     begin_and_end: "incomplete",
     begin_and_fail: "upstream_error",
     begin_and_babble: "unreadable_chunk",
@@ -306,27 +306,25 @@ async def test_a_fault_after_a_comment_is_told_in_the_stream(
     assert error["error"]["code"] == "upstream_timeout"
 
 
+@pytest.mark.parametrize("status", [500, 503, 401, 404, 429, 0])
 async def test_a_replica_that_fails_at_once_is_passed_over(
     upstream: ScriptedUpstream,
     second_upstream: ScriptedUpstream,
     start_adapter: StartAdapter,
     client: Client,
+    status: int,
 ):
-    adapter = start_adapter(upstream, second_upstream)
+    adapter = start_adapter(upstream, second_upstream, selection="round_robin")
     second_upstream.script = lambda turn: turn.say("from the second")
-
-    async def said() -> str:
-        reply = await client.post(adapter, CHAT, ask())
-        content: str = reply.json["choices"][0]["message"]["content"]
-        return content
-
-    await ready(client, adapter, "up0", "up1")
-    assert await said() == "Hello"
-    for status in (500, 503, 401, 404, 429):
+    if status:
         upstream.refuse(status, PAGE)
-        assert await said() == "from the second"
-    upstream.script = lambda turn: hang_up(turn)
-    assert await said() == "from the second"
+    else:
+        upstream.script = hang_up
+    await ready(client, adapter, "up0", "up1")
+    for _ in range(4):
+        reply = await client.post(adapter, CHAT, ask())
+        assert reply.json["choices"][0]["message"]["content"] == "from the second"
+    assert upstream.turns
 
 
 async def hang_up(turn: Turn) -> None:
@@ -352,22 +350,10 @@ async def test_a_request_at_fault_is_not_tried_on_the_next_replica(
 ):
     adapter = start_adapter(upstream, second_upstream)
     await ready(client, adapter, "up0", "up1")
-    upstream.refuse(400, '{"error": {"message": "too long"}}')
+    for each in (upstream, second_upstream):
+        each.refuse(400, '{"error": {"message": "too long"}}')
     assert (await client.post(adapter, CHAT, ask())).status == 400
-    assert not second_upstream.turns
-
-
-async def test_an_answer_that_has_begun_is_not_begun_again_elsewhere(
-    upstream: ScriptedUpstream,
-    second_upstream: ScriptedUpstream,
-    start_adapter: StartAdapter,
-    client: Client,
-):
-    upstream.script = begin_and_end
-    adapter = start_adapter(upstream, second_upstream)
-    await ready(client, adapter, "up0", "up1")
-    assert (await client.post(adapter, CHAT, ask())).status == 502
-    assert not second_upstream.turns
+    assert len(upstream.turns) + len(second_upstream.turns) == 1
 
 
 async def test_a_connection_serves_again_after_an_answer(

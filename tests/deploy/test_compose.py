@@ -24,6 +24,7 @@ READ_FROM_SECRETS = {
     "WEBUI_ADMIN_PASSWORD",
     "OPENAI_API_KEYS",
     "RAG_OPENAI_API_KEY",
+    "FORWARD_USER_INFO_HEADER_JWT_SECRET",
 }
 # Where a container keeps what it writes.
 OF_THE_CONTAINER = {"HOME", "DATA_DIR", "STATIC_DIR", "PYTHONDONTWRITEBYTECODE"}
@@ -153,11 +154,16 @@ def test_secrets_are_the_ones_hoheit_knows_and_stand_in_no_variable() -> None:
 def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
     given = {name: set(service.get("secrets", [])) for name, service in SERVICES.items()}
 
-    assert given["adapter"] == {"adapter-key", "embedded-key"}
+    assert given["adapter"] == {"adapter-key", "admin-key", "user-jwt-secret", "embedded-key"}
     assert given["embedded"] == {"embedded-key"}
     assert given["files"] == {"files-token"}
     assert given["databases"] == {"databases-token"}
-    assert given["open-webui"] == {"webui-secret-key", "admin-password", "adapter-key"}
+    assert given["open-webui"] == {
+        "webui-secret-key",
+        "admin-password",
+        "adapter-key",
+        "user-jwt-secret",
+    }
     assert not any(given[name] for name in ("door", "volumes", *ENGINES))
 
 
@@ -242,7 +248,11 @@ def test_open_webui_gets_what_hoheit_up_gives_it() -> None:
         admin_password=SecretStr("a password"), secret_key=SecretStr("k" * 40)
     )
     wanted = environment(
-        settings, data_dir=Path("/data"), adapter_url="http://adapter:8081/v1", adapter_key="key"
+        settings,
+        data_dir=Path("/data"),
+        adapter_url="http://adapter:8081/v1",
+        adapter_key="key",
+        user_jwt_secret="j" * 32,
     )
     given = SERVICES["open-webui"]["environment"]
 

@@ -27,6 +27,7 @@ from tests.open_webui.background import Asgi, running
 from tests.open_webui.scripted_upstream import ScriptedUpstream
 from tests.open_webui.site_tools import SiteTools
 
+USER_JWT_SECRET = "test-only-user-jwt-secret-of-40-characters"
 FOREIGN_URL = "http://127.0.0.1:9/v1"
 FOREIGN_FUNCTION = '''"""
 title: Someone else's
@@ -100,7 +101,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PATH": os.environ["PATH"],
             "HOME": str(data),
             **environment(
-                settings, data_dir=data, adapter_url=upstream.base_url, adapter_key=upstream.key
+                settings,
+                data_dir=data,
+                adapter_url=upstream.base_url,
+                adapter_key=upstream.key,
+                user_jwt_secret=USER_JWT_SECRET,
             ),
         }
         arguments = command(open_webui_environment(), settings.host, settings.port)

@@ -16,12 +16,13 @@ SECRETS: dict[str, Any] = {
 }
 
 
-def variables(**settings: Any) -> dict[str, str]:
+def variables(user_jwt_secret: str = "j" * 32, **settings: Any) -> dict[str, str]:
     return environment(
         OpenWebUISettings(**{**SECRETS, **settings}),
         data_dir=Path("/srv/data"),
         adapter_url="http://127.0.0.1:8081/v1",
         adapter_key="adapter-key",
+        user_jwt_secret=user_jwt_secret,
     )
 
 
@@ -55,6 +56,15 @@ def test_it_does_not_start_without_a_secret(missing: str) -> None:
     with pytest.raises(SettingsError) as refused:
         variables(**{missing: None})
     assert missing in refused.value.message
+
+
+def test_who_asks_is_told_signed_and_never_as_it_is() -> None:
+    found = variables()
+    assert found["ENABLE_FORWARD_USER_INFO_HEADERS"] == "true"
+    assert found["FORWARD_USER_INFO_HEADER_JWT_SECRET"] == "j" * 32
+    with pytest.raises(SettingsError) as refused:
+        variables(user_jwt_secret="")
+    assert "user_jwt_secret" in refused.value.message
 
 
 def test_the_slim_edition_says_so_and_the_full_does_not() -> None:

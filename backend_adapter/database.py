@@ -1,0 +1,128 @@
+"""The adapter's own database: SQLite for one machine, PostgreSQL where several adapters share it.
+
+Whoever keeps something declares its tables on `METADATA` and reads and writes through `execute`, one
+statement at a time, each a transaction of its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import Executable, MetaData, Row, event, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateTable
+
+from backend_adapter.errors import DatabaseError, SettingsError
+
+METADATA = MetaData()
+
+# Longest wait for one statement with its connection, and for a lock that another process holds, in seconds.
+_STATEMENT_TIMEOUT_S = 5.0
+_LOCK_TIMEOUT_S = 2
+# Connections of one process.
+_POOL_SIZE = 8
+# Any number that no other program on the same PostgreSQL locks: two processes must not create tables at once.
+_SCHEMA_LOCK = 0x486F68656974
+
+
+@asynccontextmanager
+async def open_database(url: SecretStr) -> AsyncIterator[AsyncEngine]:
+    """The database at `url` (an `adapter.database_url`) until the block ends; connects at first use.
+
+    Raises SettingsError for an address that cannot be one.
+    """
+    engine = _engine(url.get_secret_value())
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    options: dict[str, Any] = {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_timeout": _STATEMENT_TIMEOUT_S,
+        "hide_parameters": True,
+    }
+    if url.startswith("sqlite"):
+        # SQLite writes one at a time anyway, so that more connections would only wait for each other.
+        options |= {"pool_size": 1, "max_overflow": 0, "connect_args": {"timeout": _LOCK_TIMEOUT_S}}
+    else:
+        session = f"-c statement_timeout={_LOCK_TIMEOUT_S}s -c timezone=UTC"
+        options |= {
+            "pool_size": _POOL_SIZE,
+            "max_overflow": 0,
+            "pool_pre_ping": True,  # a restarted server is noticed before a statement is lost on it
+            "connect_args": {"connect_timeout": _LOCK_TIMEOUT_S, "options": session},
+        }
+    try:
+        engine = create_async_engine(url, **options)
+    except (ArgumentError, ImportError) as error:
+        raise SettingsError(
+            f"adapter.database_url cannot be used: {_told(error)}.",
+            "Correct it in hoheit.toml; for PostgreSQL install hoheit[postgres].",
+        ) from None
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            _make_folder(Path(engine.url.database).parent)
+        event.listen(engine.sync_engine, "connect", _readers_beside_a_writer)
+    return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {folder} of adapter.database_url cannot be created: {error.strerror}.",
+            "Name a file in a folder that the adapter may write.",
+        ) from None
+
+
+def _readers_beside_a_writer(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # Kept in the file; in this mode a commit that a power cut undoes costs a count, never the file.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+async def create_tables(engine: AsyncEngine) -> None:
+    """Create the tables of `METADATA` that are missing. Raises DatabaseError."""
+    for table in METADATA.sorted_tables:
+        create = CreateTable(table, if_not_exists=True)
+        if engine.dialect.name == "sqlite":
+            await execute(engine, create)
+        else:
+            # Two at once can both find it missing, and PostgreSQL then refuses one of them.
+            ddl = str(create.compile(dialect=engine.dialect)).strip()
+            block = f"PERFORM pg_advisory_xact_lock({_SCHEMA_LOCK}); {ddl};"
+            await execute(engine, text(f"DO $tables$ BEGIN {block} END $tables$"))
+
+
+async def execute(engine: AsyncEngine, statement: Executable) -> Sequence[Row[Any]]:
+    """Run one statement and return its rows, none where it has none.
+
+    Raises DatabaseError where the database refuses it or does not answer within five seconds.
+    """
+    try:
+        async with asyncio.timeout(_STATEMENT_TIMEOUT_S), engine.connect() as connection:
+            result = await connection.execute(statement)
+            return result.all() if result.returns_rows else ()
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        raise DatabaseError(
+            f"The adapter's database does not answer: {_told(error)}.",
+            "See that the server of adapter.database_url runs, or that its file can be written.",
+            code="database_unavailable",
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    """The first line of what the driver says; the statement and its values are left out."""
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(cause).__name__

@@ -1,0 +1,266 @@
+"""How a replica can be asked to go on with an answer that another one began.
+
+In the order in which they are tried: from token ids, which is exact; from text, cut back to where its
+tokens are certain; and anew, which gives the same answer again where the decoding is greedy. What comes
+back is held against what the client already has, so a way that does not fit is noticed, not shown.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from backend_adapter.chat.call_syntax import TextCalls
+from backend_adapter.chat.decode import Tokens
+from backend_adapter.chat.events import Event, Finish, Text, ToolCallDelta
+from backend_adapter.chat.ledger import Ledger, Start, safe_end
+from backend_adapter.chat.reasoning import reasoning_stages
+from backend_adapter.chat.stages import Stage, Stages
+from backend_adapter.chat.tool_prompt import asking_for_a_call
+from backend_adapter.chat.tool_schema import Tool, read_tools
+from backend_adapter.upstreams.capabilities import PREFILL_FIELDS, TOKEN_FIELDS, Capabilities
+
+Way: TypeAlias = Literal["anew", "tokens", "prefill", "schema", "replay"]
+
+# Fields that hold an answer to a form from its first token on; an engine that is given the beginning in
+# the prompt would want that form to begin once more. llama.cpp alone counts the beginning in.
+_FORMS = ("response_format", "structured_outputs")
+# What English prose and JSON come to, about.
+BYTES_PER_TOKEN = 4
+_LIMITS = ("max_completion_tokens", "max_tokens")
+_CHAT_ONLY = (
+    "messages",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "chat_template_kwargs",
+    "reasoning_effort",
+    "thinking_token_budget",
+    "add_generation_prompt",
+    "continue_final_message",
+    "response_format",
+)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A request as it goes to whoever answers it, and how its answer is read.
+
+    `reads_calls` tells that the adapter itself reads tool calls from the text of this model.
+    """
+
+    path: Literal["chat/completions", "completions"]
+    model: str
+    body: dict[str, Any]
+    choices: int = 1
+    reads_calls: bool = False
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the same request gives the same answer."""
+        return self.body.get("temperature") == 0 or self.body.get("top_k") == 1
+
+    @property
+    def prompt_estimate(self) -> int:
+        """About how many tokens the prompt has."""
+        return len(msgspec.json.encode(self.body)) // BYTES_PER_TOKEN
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens the answer may have."""
+        return next((self.body[name] for name in _LIMITS if name in self.body), None)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One way to ask: the request, where its answer begins, and what reads it (None: as it is).
+
+    `raw` are token ids whose text, told by the upstream, comes before what it generates.
+    """
+
+    way: Way
+    path: str
+    body: dict[str, Any]
+    start: Start = Start()
+    reader: Callable[[str], Stage] | None = None
+    raw: Sequence[int] | None = None
+
+
+def first(ask: Ask, capabilities: Capabilities) -> Plan:
+    """Ask for an answer from its beginning."""
+    body = ask.body
+    if capabilities.tokens and ask.choices == 1:
+        body = {**body, **TOKEN_FIELDS}
+    return Plan("anew", ask.path, body)
+
+
+def ways_on(
+    ask: Ask, ledger: Ledger, tokens: Tokens | None, capabilities: Capabilities, engine: str
+) -> list[Plan]:
+    """The ways in which one replica could go on, best first; none where it could not.
+
+    `tokens` are those of the whole answer so far, where they are known.
+    """
+    if ask.choices != 1:
+        return []
+    if ledger.phase == "nothing":
+        return [first(ask, capabilities)]
+    ways: list[Plan | None] = []
+    formed = any(name in ask.body for name in _FORMS)
+    replay = Plan("replay", ask.path, first(ask, capabilities).body) if ask.greedy else None
+    if formed and engine != "llama.cpp":
+        ways.append(replay)
+    if capabilities.tokens and tokens is not None and tokens.prompt and tokens.generated:
+        ways.append(_from_tokens(ask, ledger, tokens))
+    if capabilities.continuation == "prefill":
+        if ask.path == "completions":
+            ways += _from_prompt(ask, ledger)
+        elif ledger.phase == "text" and (not formed or engine == "llama.cpp"):
+            ways += _from_text(ask, ledger)
+        elif ledger.phase == "reasoning" and engine == "llama.cpp":
+            ways += _from_reasoning(ask, ledger)
+    ways.append(replay)
+    if ledger.phase == "call" and engine == "llama.cpp":
+        ways.append(_from_arguments(ask, ledger))
+    return _distinct(ways)
+
+
+def _distinct(ways: Sequence[Plan | None]) -> list[Plan]:
+    found: list[Plan] = []
+    for way in ways:
+        if way is not None and way not in found:
+            found.append(way)
+    return found
+
+
+def _shortened(body: dict[str, Any], pieces: int) -> dict[str, Any]:
+    """The body with what is left of its limits: so many tokens are there already."""
+    for name in _LIMITS:
+        if name in body:
+            body[name] = max(1, body[name] - pieces)
+    if "min_tokens" in body:
+        body["min_tokens"] = max(0, body["min_tokens"] - pieces)
+    return body
+
+
+def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
+    said = len(tokens.generated)
+    body = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
+    if (limit := ask.limit) is not None:
+        body["max_tokens"] = limit
+        body.pop("max_completion_tokens", None)
+    body = _shortened(body, said)
+    body |= TOKEN_FIELDS
+    body["prompt"] = [*(tokens.prompt or ()), *tokens.generated]
+    whole = Start(len(ledger.reasoning.text()), len(ledger.text.text()))
+    tools = read_tools(ask.body)
+    engine_reads = bool(ledger.reasoning.count or ledger.calls or (tools and not ask.reads_calls))
+    if ask.path == "completions" or not engine_reads:
+        return Plan("tokens", "completions", body, whole)
+    # The engine's own parsers stay out of plain completions, so the marks of thinking and of calls have to
+    # be shown, and are read here from the answer's first token on.
+    body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+    thought = bool(ledger.reasoning.count)
+
+    def reader(raw: str) -> Stage:
+        starts_open = thought and not raw.lstrip().startswith(("<think>", "<|"))
+        return Stages([*reasoning_stages(starts_open=starts_open), TextCalls(tools)])
+
+    return Plan("tokens", "completions", body, Start(), reader, raw=tuple(tokens.generated))
+
+
+def _ends(ask: Ask, text: str) -> list[int]:
+    """Where to cut a text, best first: where its tokens are certain, then where it ends."""
+    certain = safe_end(text) if ask.greedy else len(text.rstrip(" "))
+    return [certain] if certain == len(text) else [certain, len(text)]
+
+
+def _from_prompt(ask: Ask, ledger: Ledger) -> list[Plan]:
+    prompt, text = ask.body["prompt"], ledger.text.text()
+    if not isinstance(prompt, str):
+        return []
+    return [
+        Plan(
+            "prefill",
+            ask.path,
+            _shortened({**ask.body, "prompt": prompt + text[:end]}, ledger.pieces),
+            Start(text=end),
+        )
+        for end in _ends(ask, text)
+    ]
+
+
+def _prefilled(ask: Ask, ledger: Ledger, message: dict[str, Any]) -> dict[str, Any]:
+    body = {**ask.body, **PREFILL_FIELDS, "messages": [*ask.body["messages"], message]}
+    return _shortened(body, ledger.pieces)
+
+
+def _from_text(ask: Ask, ledger: Ledger) -> list[Plan]:
+    text, reasoning = ledger.text.text(), ledger.reasoning.text()
+    plans = []
+    for end in _ends(ask, text):
+        message: dict[str, Any] = {"role": "assistant", "content": text[:end]}
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        start = Start(len(reasoning), end)
+        plans.append(Plan("prefill", ask.path, _prefilled(ask, ledger, message), start))
+    return plans
+
+
+def _from_reasoning(ask: Ask, ledger: Ledger) -> list[Plan]:
+    """llama.cpp is told in so many words which part goes on."""
+    reasoning = ledger.reasoning.text()
+    plans = []
+    for end in _ends(ask, reasoning):
+        message = {"role": "assistant", "content": "", "reasoning_content": reasoning[:end]}
+        body = _prefilled(ask, ledger, message)
+        body["continue_final_message"] = "reasoning_content"
+        plans.append(Plan("prefill", ask.path, body, Start(end)))
+    return plans
+
+
+def _from_arguments(ask: Ask, ledger: Ledger) -> Plan | None:
+    """The rest of a tool call, held to the schema of its arguments.
+
+    llama.cpp refuses to go on with a message that holds tool calls, but it does go on with a text that it
+    holds to a schema, counting in what is there already.
+    """
+    call = ledger.last_call()
+    tool = next((t for t in read_tools(ask.body) if call and t.name == call.name), None)
+    if call is None or tool is None:
+        return None
+    index, said = max(ledger.calls), call.arguments.text()
+    kept = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
+    body = {
+        **kept,
+        **PREFILL_FIELDS,
+        "messages": [
+            *asking_for_a_call([tool], ask.body["messages"]),
+            {"role": "user", "content": f"Write only the arguments of {tool.name}, as JSON."},
+            {"role": "assistant", "content": said},
+        ],
+        "response_format": _held_to(tool),
+    }
+    start = Start(len(ledger.reasoning.text()), len(ledger.text.text()), len(said))
+    body = _shortened(body, ledger.pieces)
+    return Plan("schema", ask.path, body, start, lambda _: _Arguments(index))
+
+
+def _held_to(tool: Tool) -> dict[str, Any]:
+    schema = {"type": "object", **tool.parameters}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "arguments", "strict": True, "schema": schema},
+    }
+
+
+class _Arguments:
+    """Reads a text as the rest of one tool call's arguments."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def feed(self, event: Event) -> list[Event]:
+        if isinstance(event, Text):
+            return [ToolCallDelta(self._index, arguments=event.text, choice=event.choice)]
+        if isinstance(event, Finish) and event.reason == "stop":
+            return [Finish("tool_calls", event.choice)]
+        return [event]

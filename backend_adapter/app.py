@@ -16,15 +16,18 @@ from backend_adapter.api import (
     models,
     operations,
     responses,
+    scrape,
     site,
     topology,
+    topology_page,
 )
 from backend_adapter.api.auth import AdminCheck, CallerCheck
 from backend_adapter.api.identity import Identity
+from backend_adapter.api.observer import Observer
 from backend_adapter.api.record import RequestLog
 from backend_adapter.api.respond import error_response
 from backend_adapter.api.services import Services, services
-from backend_adapter.api.telemetry import Telemetry
+from backend_adapter.api.telemetry import Telemetry, make_tracing
 from backend_adapter.database import open_database
 from backend_adapter.errors import AdapterError
 from backend_adapter.reload import Watch
@@ -44,6 +47,7 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
     Raises SettingsError if it would be open to everybody, or if settings contradict each other.
     """
     Identity(settings)  # refuses unfit keys before anything starts
+    tracing = make_tracing(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,8 +57,11 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
             database = None
             if settings.database_url is not None:
                 database = await stack.enter_async_context(open_database(settings.database_url))
+            if tracing is not None:
+                await stack.enter_async_context(tracing)
             pool = Pool(connections)
-            given = Services(settings, pool, database, Telemetry(), started=int(time.time()))
+            telemetry = Telemetry(pool, tracing)
+            given = Services(settings, pool, database, telemetry, started=int(time.time()))
             app.state.services = given
             tasks = [asyncio.create_task(HealthMonitor(pool).run())]
             if watch is not None:
@@ -76,11 +83,14 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
         },
     )
     app.add_middleware(RequestLog)
+    app.add_middleware(Observer)
     for part in (chat, completions, responses, embeddings, models):
         app.include_router(
             part.router, prefix="/v1", dependencies=[Depends(CallerCheck(_identity))]
         )
-    app.include_router(topology.router, prefix="/v1", dependencies=[Depends(AdminCheck(_identity))])
-    for part in (operations, site):
+    operators = [Depends(AdminCheck(_identity))]
+    app.include_router(topology.router, prefix="/v1", dependencies=operators)
+    app.include_router(scrape.router, dependencies=operators)
+    for part in (operations, site, topology_page):
         app.include_router(part.router)
     return app

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # How often the file is looked at, in seconds.
 _EVERY_S = 1.0
 # What is in force from the start to the end of the process.
-_FIXED = ("host", "port", "database_url", "log_level")
+_FIXED = ("host", "port", "database_url", "otlp_endpoint", "log_level")
 
 
 class Watch:

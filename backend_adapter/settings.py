@@ -240,6 +240,11 @@ class AdapterSettings(BaseModel):
     max_request_bytes: int = Field(
         32 * 1024 * 1024, gt=0, description="Longest accepted request body, in bytes."
     )
+    otlp_endpoint: BaseUrl | None = Field(
+        None,
+        description="Base address of an OTLP/HTTP receiver, such as http://127.0.0.1:4318, that gets a span of "
+        "each request, without its content; needs the extra 'tracing'. Unset, no spans are made.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe kind of log line that is written."
     )

@@ -28,5 +28,14 @@ class Observer:
         try:
             await self._app(scope, receive, send)
         finally:
-            route = getattr(scope.get("route"), "path", UNKNOWN)
-            telemetry.metrics.count_http(route, record(request).status)
+            telemetry.metrics.count_http(_route(scope), record(request).status)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern that the path matched, never the path: there are only so many patterns."""
+    pattern = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return UNKNOWN
+    # A route knows its pattern without the prefix under which its router is included.
+    prefix = "/v1" if scope["path"].startswith("/v1/") else ""
+    return f"{prefix}{pattern}"

@@ -110,6 +110,7 @@ def _replica(given: Services, replica: Replica, now: float) -> dict[str, Any]:
         "outstanding_tokens": replica.outstanding_tokens,
         "ttft_s": None if ttft is None else round(ttft, 3),
         "failures": replica.failures,
+        "failovers": given.telemetry.metrics.failovers(replica.model, replica.name),
         "continuation": replica.capabilities.continuation,
     }
 

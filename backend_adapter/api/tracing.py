@@ -83,7 +83,7 @@ class Tracing:
                 await done.wait()
         except TimeoutError:
             log.warning("The last spans could not be sent to %s in time.", self._endpoint)
-            self._exporter.give_up()
+            self._exporter.shutdown()
 
     def record(self, outcome: Outcome, model: str, headers: Mapping[str, str] | None) -> None:
         """A request for `model` is over just now; `headers` name the trace that it belongs to.
@@ -159,11 +159,8 @@ class _TellsOnce(SpanExporter):
         self._failing = failed
         return result
 
-    def give_up(self) -> None:
-        """Break off what is being sent."""
-        self.shutdown()
-
     def shutdown(self) -> None:
+        """Break off what is being sent; may be called twice."""
         if not self._shut_down:
             self._shut_down = True
-            self._exporter.shutdown()
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]

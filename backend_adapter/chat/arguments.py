@@ -111,8 +111,8 @@ class ArgumentsCheck:
     Arguments pass as long as they can become one JSON object. From the first character that cannot
     be, the rest of the call is held back until it ends and sent repaired, if there is one repair and
     it goes on from what has been sent. Otherwise the answer ends with a Failure of the code
-    `invalid_tool_call`, after which nothing more comes. A call that the token limit or a filter cut off passes as it is, because the
-    finish reason says so.
+    `invalid_tool_call`, after which nothing more comes. A call that the token limit or a filter cut
+    off passes as it is, because the finish reason says so.
     """
 
     def __init__(self, tools: Sequence[Tool]) -> None:

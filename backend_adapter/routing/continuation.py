@@ -106,7 +106,8 @@ def ways_on(
     ways: list[Plan | None] = []
     formed = any(name in ask.body for name in _FORMS)
     replay = Plan("replay", ask.path, first(ask, capabilities).body) if ask.greedy else None
-    if formed and engine != "llama.cpp":
+    if formed:
+        # What is held to a form is not cut into tokens as a tokenizer would cut it.
         ways.append(replay)
     if capabilities.tokens and tokens is not None and tokens.prompt and tokens.generated:
         ways.append(_from_tokens(ask, ledger, tokens))

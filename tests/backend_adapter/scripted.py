@@ -128,8 +128,9 @@ class RunningAdapter:
     """The adapter on a free port, in a thread of its own."""
 
     def __init__(self, settings: AdapterSettings) -> None:
+        self.app = create_app(settings)
         config = uvicorn.Config(
-            create_app(settings),
+            self.app,
             host="127.0.0.1",
             port=0,
             log_config=None,

@@ -271,6 +271,12 @@ def test_a_call_that_was_cut_off_passes_as_it_is(text: str, reason: str) -> None
         assert got[-1] == finish
 
 
+@pytest.mark.parametrize("text", ['{"a": 0x10}', '{"a": "x" "y"}'])
+def test_what_has_been_sent_is_not_taken_back_by_a_repair(text: str) -> None:
+    assert repair(text, requires_arguments=False) is not None
+    assert isinstance(check(*call(text), DONE)[-1], Failure)
+
+
 def test_nothing_comes_after_a_failure() -> None:
     stage = ArgumentsCheck(TOOLS)
     events = [*call(["tax"]), *call(["{}"], "now", 1), Text("more"), DONE, Usage(1, 2)]

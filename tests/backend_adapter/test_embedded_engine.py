@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import pytest
 
 from backend_adapter.chat import tool_calls
 from backend_adapter.chat.events import Event, Finish, Text, ToolCallDelta
+from backend_adapter.chat.stages import Stages
 from backend_adapter.chat.tasks import plan_task
 from backend_adapter.chat.tool_calls import Plan
 
@@ -139,14 +140,12 @@ def engine() -> Iterator[Engine]:
     end(engine)
 
 
-async def planned_events(planned: Plan, engine: Engine) -> list[Event]:
-    async def upstream() -> AsyncIterator[Event]:
-        text, reason = engine.answer(planned.body)
-        assert reason in ("stop", "length")
-        yield Text(text)
-        yield Finish("stop" if reason == "stop" else "length")
-
-    return [event async for event in planned.transform(upstream())]
+def planned_events(planned: Plan, engine: Engine) -> list[Event]:
+    text, reason = engine.answer(planned.body)
+    assert reason in ("stop", "length")
+    stages = Stages(planned.stages())
+    said = [Text(text), Finish("stop" if reason == "stop" else "length")]
+    return [out for event in said for out in stages.feed(event)]
 
 
 def question(text: str) -> dict[str, Any]:
@@ -189,7 +188,7 @@ def test_there_is_no_page_and_no_view_of_other_chats_but_metrics(engine: Engine)
 async def test_the_small_model_searches_for_what_was_asked(
     engine: Engine, asked: str, word: str
 ) -> None:
-    call, finish = await planned_events(plan(question(asked), ("files_*",), "schema"), engine)
+    call, finish = planned_events(plan(question(asked), ("files_*",), "schema"), engine)
 
     assert isinstance(call, ToolCallDelta)
     assert call.name == "files_search"
@@ -251,12 +250,12 @@ async def test_several_tools_and_nested_arguments_make_a_grammar_that_the_engine
     ]
     body["tool_choice"] = {"type": "function", "function": {"name": "report"}}
 
-    call, _ = await planned_events(plan(body, (), "schema"), engine)
+    call, _ = planned_events(plan(body, (), "schema"), engine)
 
     assert isinstance(call, ToolCallDelta)
     assert set(json.loads(call.arguments)) == {"place", "days", "kind"}
     both = plan({**body, "tool_choice": "required"}, (), "schema")
-    assert isinstance((await planned_events(both, engine))[0], ToolCallDelta)
+    assert isinstance((planned_events(both, engine))[0], ToolCallDelta)
 
 
 def test_a_title_is_json_about_the_question(engine: Engine) -> None:

@@ -65,7 +65,7 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
             app.state.services = given
             tasks = [asyncio.create_task(HealthMonitor(pool).run())]
             if watch is not None:
-                tasks.append(asyncio.create_task(watch.run(given.apply)))
+                tasks.append(asyncio.create_task(watch.run(given.apply, settings)))
             yield
             for task in tasks:
                 task.cancel()

@@ -32,15 +32,16 @@ class Watch:
         self._unfit = unfit
         self._asked = asyncio.Event()
 
-    async def run(self, apply: Callable[[AdapterSettings], None]) -> None:
-        """Until cancelled, hand every change to `apply`."""
+    async def run(
+        self, apply: Callable[[AdapterSettings], None], in_force: AdapterSettings
+    ) -> None:
+        """Until cancelled, hand every change of what is `in_force` to `apply`."""
         loop = asyncio.get_running_loop()
         with suppress(
             ValueError, RuntimeError
         ):  # only a process's main thread can listen to signals
             loop.add_signal_handler(signal.SIGHUP, self._asked.set)
         seen = await asyncio.to_thread(self._state)
-        in_force: AdapterSettings | None = None
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
@@ -56,8 +57,7 @@ class Watch:
             except (SettingsError, self._unfit) as error:
                 log.error("The changed settings are not used, the ones before stay: %s", error)
                 continue
-            if in_force is not None:
-                _tell_fixed(in_force, changed)
+            _tell_fixed(in_force, changed)
             in_force = changed
             log.info("The changed settings are in force.")
 

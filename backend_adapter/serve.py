@@ -10,6 +10,7 @@ import uvicorn
 from backend_adapter.api.push import PushingProtocol
 from backend_adapter.app import create_app
 from backend_adapter.errors import SettingsError
+from backend_adapter.reload import Watch
 from backend_adapter.settings import AdapterSettings
 
 # How long requests in progress may go on after the signal to stop, in seconds.
@@ -19,13 +20,16 @@ _GRACE_S = 5
 _KEEP_CONNECTION_S = 75
 
 
-def serve(settings: AdapterSettings) -> None:
-    """Listen and answer until SIGINT or SIGTERM. Raises SettingsError if it cannot start."""
+def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
+    """Listen and answer until SIGINT or SIGTERM; `watch` tells of changed settings.
+
+    Raises SettingsError if it cannot start.
+    """
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, watch),
         loop="uvloop",
         http=PushingProtocol,
         ws="none",

@@ -18,6 +18,7 @@ from hoheit.progress import Progress
 from mcp_servers.errors import SiteError
 
 if TYPE_CHECKING:  # `hoheit --help` need not wait for every part's imports
+    from backend_adapter.settings import AdapterSettings
     from hoheit.settings import Settings
 
 app = typer.Typer(
@@ -174,11 +175,22 @@ def show_settings() -> None:
 
 @app.command(epilog=_example("hoheit adapter --settings /etc/hoheit/hoheit.toml"))
 def adapter(settings: SettingsOption = None) -> None:
-    """Runs the adapter alone: the OpenAI-compatible gateway to the models."""
+    """Runs the adapter alone: the OpenAI-compatible gateway to the models.
+
+    A changed settings file is taken over while it runs, or at once on SIGHUP; no answer breaks off for it.
+    """
+    from backend_adapter.reload import Watch
     from backend_adapter.serve import serve
+    from hoheit.settings import settings_file
 
     needed = ("adapter-key", "admin-key", "user-jwt-secret", "embedded-key")
-    serve(_part(settings, *needed).adapter)
+    home = find(os.environ)
+
+    def load() -> "AdapterSettings":
+        return _complete(home, settings, needed).adapter
+
+    end_with_parent()
+    serve(load(), Watch(settings_file(home, settings), load, HoheitError))
 
 
 @app.command(epilog=_example("hoheit embedded --model ~/models/qwen3-8b.gguf"))

@@ -96,18 +96,23 @@ def address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def settings_file(home: Home, file: Path | None = None) -> Path:
+    """Where the settings are read from: the file named, else `HOHEIT_SETTINGS`, else hoheit.toml in the home."""
+    named = file or (Path(value) if (value := os.environ.get("HOHEIT_SETTINGS")) else None)
+    return named or home.settings_file
+
+
 def load(home: Home, file: Path | None = None) -> Settings:
-    """Reads the settings in force: the file named, else `HOHEIT_SETTINGS`, else hoheit.toml in the home.
+    """Reads the settings in force (see `settings_file`).
 
     Raises SettingsError with the key, the value and what is allowed.
     """
-    named = file or (Path(value) if (value := os.environ.get("HOHEIT_SETTINGS")) else None)
-    if named is not None and not named.is_file():
+    path = settings_file(home, file)
+    if path != home.settings_file and not path.is_file():
         raise SettingsError(
-            f"The settings file {named} does not exist.",
+            f"The settings file {path} does not exist.",
             "Name an existing one, or write one with 'hoheit settings > hoheit.toml'.",
         )
-    path = named or home.settings_file
     _refuse_unknown_variables(os.environ)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -121,7 +121,11 @@ class Exchange:
         if encoder is None:
             encoder = self._encoder = self._question.encoder()
         while not self._ended:
-            parts = await self._next()
+            try:
+                parts = await self._next()
+            except AdapterError as error:
+                self._fault(error)
+                raise
             if parts:
                 frames = encoder.frames(parts)
             else:
@@ -157,7 +161,6 @@ class Exchange:
 
     def error(self, error: AdapterError) -> bytes:
         """The bytes that end an answer which is not complete."""
-        self._fault(error)
         encoder = self._encoder or self._question.encoder()
         return self._notes(encoder) + encoder.error(error.as_openai())
 
@@ -170,6 +173,7 @@ class Exchange:
             while parts := await self._next():
                 for part in parts:
                     collector.add(part)
+            self._ended = True
             return collector.body()
         except AdapterError as error:
             self._fault(error)
@@ -230,14 +234,14 @@ class Exchange:
     async def close(self) -> None:
         """End the work for it, give its place on, and count what it came to."""
         outcome, parts = self._outcome, self._parts
+        await self._held.aclose()
         if parts is not None:
             await parts.close()
             answering = parts.answering
             outcome.upstream = answering.replica.name if answering.replica else None
             outcome.passed_over = answering.passed_over
             outcome.gone_on_from = answering.gone_on_from
-        await self._held.aclose()
-        if outcome.error is None and not self._ended and outcome.stream:
+        if outcome.error is None and not self._ended:
             outcome.error, outcome.status = "client_left", 499
         outcome.duration_s = self._time() - outcome.started
         self._kept.tell(outcome)

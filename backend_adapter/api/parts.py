@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from backend_adapter.chat.returned_call import returned_to_model
 from backend_adapter.chat.events import BrokenCall, Event, Failure, Part, Reasoning, Text
 from backend_adapter.chat.ledger import Joiner, Ledger, MismatchError, Start
+from backend_adapter.chat.returned_call import returned_to_model
 from backend_adapter.chat.stages import Stage
 from backend_adapter.errors import UpstreamError
 from backend_adapter.routing.answering import Answering

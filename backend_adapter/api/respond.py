@@ -165,6 +165,7 @@ class EventStream(Response):
                 await write(frame)
                 if self._push is not None:
                     await frames.flow(self._write_now)
+            await self._end()
         except asyncio.CancelledError:
             if self._stuck:
                 raise ClientLeftError("The client does not read.", code="client_stuck") from None
@@ -177,11 +178,14 @@ class EventStream(Response):
                 error = internal_error()
             self._record.error = error.code
             await self._write(frames.error(error))
+            await self._end()
         finally:
             self._timer.cancel()
             for comment in self._comments:
                 comment.cancel()
             await frames.close()
+
+    async def _end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, frame: bytes) -> None:

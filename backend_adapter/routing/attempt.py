@@ -10,7 +10,7 @@ from backend_adapter.chat.events import Event, Failure, Text, Usage
 from backend_adapter.chat.ledger import Joiner, Ledger
 from backend_adapter.chat.stages import Stage
 from backend_adapter.errors import AdapterError, RequestError, UpstreamError, UpstreamTimeoutError
-from backend_adapter.routing.continuation import Ask, Plan
+from backend_adapter.routing.continuation import Plan
 from backend_adapter.routing.replica import Replica
 from backend_adapter.upstreams.answer import UpstreamAnswer
 from backend_adapter.upstreams.faults import REQUEST_FAULTS, unreadable
@@ -97,10 +97,8 @@ class Attempt:
 
     def _whole(self, usage: Usage) -> Usage:
         """The token counts of the answer as if it had been given in one go."""
-        if self.plan.way == "tokens" and self._before is not None:
-            said = len(self._before.generated)
-        else:
-            said = self._kept
+        exact = self._before if self.plan.way == "tokens" else None
+        said = self._kept if exact is None else len(exact.generated)
         return msgspec.structs.replace(
             usage,
             prompt_tokens=max(0, usage.prompt_tokens - said),

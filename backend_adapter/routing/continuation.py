@@ -115,7 +115,7 @@ def ways_on(
         if ask.path == "completions":
             ways += _from_prompt(ask, ledger)
         elif ledger.phase == "text" and (not formed or engine == "llama.cpp"):
-            ways += _from_text(ask, ledger)
+            ways += _from_text(ask, ledger, engine)
         elif ledger.phase == "reasoning" and engine == "llama.cpp":
             ways += _from_reasoning(ask, ledger)
     ways.append(replay)
@@ -189,20 +189,32 @@ def _from_prompt(ask: Ask, ledger: Ledger) -> list[Plan]:
     ]
 
 
-def _prefilled(ask: Ask, ledger: Ledger, message: dict[str, Any]) -> dict[str, Any]:
-    body = {**ask.body, **PREFILL_FIELDS, "messages": [*ask.body["messages"], message]}
+def _prefilled(
+    ask: Ask, ledger: Ledger, before: Sequence[Any], message: dict[str, Any]
+) -> dict[str, Any]:
+    body = {**ask.body, **PREFILL_FIELDS, "messages": [*before, message]}
     return _shortened(body, ledger.pieces)
 
 
-def _from_text(ask: Ask, ledger: Ledger) -> list[Plan]:
+def _from_text(ask: Ask, ledger: Ledger, engine: str) -> list[Plan]:
     text, reasoning = ledger.text.text(), ledger.reasoning.text()
+    before, begun = ask.body["messages"], ""
+    if before[-1].get("role") == "assistant":
+        # The client itself has asked to have a message gone on with.
+        begun = before[-1].get("content")
+        if not isinstance(begun, str) or before[-1].get("tool_calls"):
+            return []
+        if engine != "llama.cpp" and not ask.body.get("continue_final_message"):
+            return []
+        before = before[:-1]
     plans = []
     for end in _ends(ask, text):
-        message: dict[str, Any] = {"role": "assistant", "content": text[:end]}
+        message: dict[str, Any] = {"role": "assistant", "content": begun + text[:end]}
         if reasoning:
             message["reasoning_content"] = reasoning
         start = Start(len(reasoning), end)
-        plans.append(Plan("prefill", ask.path, _prefilled(ask, ledger, message), start))
+        body = _prefilled(ask, ledger, before, message)
+        plans.append(Plan("prefill", ask.path, body, start))
     return plans
 
 
@@ -212,7 +224,7 @@ def _from_reasoning(ask: Ask, ledger: Ledger) -> list[Plan]:
     plans = []
     for end in _ends(ask, reasoning):
         message = {"role": "assistant", "content": "", "reasoning_content": reasoning[:end]}
-        body = _prefilled(ask, ledger, message)
+        body = _prefilled(ask, ledger, ask.body["messages"], message)
         body["continue_final_message"] = "reasoning_content"
         plans.append(Plan("prefill", ask.path, body, Start(end)))
     return plans

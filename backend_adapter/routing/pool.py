@@ -149,6 +149,9 @@ class Pool:
                 models[model] = (*models.get(model, ()), name)
         return models
 
+    def _known(self, model: str) -> bool:
+        return any(model in member.replicas for member in self._members.values())
+
     def replicas(self, model: str) -> list[Replica]:
         """Those that may get new work for `model`, in the order of the settings."""
         return [
@@ -176,11 +179,11 @@ class Pool:
             raise NoUpstreamError(
                 "No upstream is configured.", "Add one under [[adapter.upstreams]] in hoheit.toml."
             )
-        if model not in self.models():
+        if not self._known(model):
             await self.look_again(patience_s)
         if found := self.replicas(model):
             return found
-        if model in self.models():
+        if self._known(model):
             raise NoUpstreamError(
                 f"Every upstream of the model {model!r} is being drained.",
                 "Wait, or ask an admin to give one of them work again.",

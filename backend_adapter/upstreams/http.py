@@ -86,7 +86,7 @@ class Response(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self.complete = False
         self.deadline = float("inf")
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._paused = False
@@ -103,6 +103,9 @@ class Response(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            return
         if self.complete:
             # Nobody asked for anything: whatever this is, no answer may be built on it.
             self.close()
@@ -110,7 +113,7 @@ class Response(asyncio.Protocol):
         if not self._in_body:
             self._header_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError as error:
             if not self.complete:
                 self._fail(NotHttpError(type(error).__name__))
@@ -149,14 +152,17 @@ class Response(asyncio.Protocol):
         if self.complete:
             self._reusable = False
             return
-        status = self._parser.get_status_code()
+        parser = self._parser
+        if parser is None:
+            return
+        status = parser.get_status_code()
         if status < 200:
             self.headers.clear()
             return
         self.status = status
         self._in_body = True
         self._until_close = "framed" not in self.headers and status not in (204, 304)
-        self._reusable = self._parser.should_keep_alive() and not self._until_close
+        self._reusable = parser.should_keep_alive() and not self._until_close
 
     def on_body(self, piece: bytes) -> None:
         if self.complete:
@@ -222,7 +228,7 @@ class Response(asyncio.Protocol):
         pieces, self._pieces, self._buffered = self._pieces, [], 0
         try:
             more = sink(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the next read raises it
             self._fail(error)
             return
         if not more or self.complete:
@@ -284,6 +290,8 @@ class Response(asyncio.Protocol):
             self._timer = None
         if self._transport is not None:
             self._transport.abort()
+        # The parser holds this object's methods: without it, no garbage is left for the collector.
+        self._parser = None
 
 
 class Connections:

@@ -19,7 +19,7 @@ export function ofReplica(upstream, replica) {
   if (upstream.fault !== null) return "fault";
   if (upstream.draining) return "draining";
   if (replica.circuit === "open") return "open";
-  if (replica.circuit !== "closed") return replica.reason && replica.failures ? "open" : "starting";
+  if (replica.circuit !== "closed") return "starting";
   if (replica.busy) return "busy";
   return replica.slow ? "slow" : "ready";
 }

@@ -30,7 +30,7 @@ RUN apt-get update \
 RUN groupadd --gid 10001 hoheit \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin hoheit \
  # A new named volume takes over the owner of the folder it is first mounted on (docker-compose.yml: volumes).
- && install -d -o 10001 -g 10001 -m 0700 /volumes/open-webui /volumes/vllm /volumes/petals
+ && install -d -o 10001 -g 10001 -m 0700 /volumes/adapter /volumes/open-webui /volumes/vllm /volumes/petals
 COPY --from=build /opt/hoheit /opt/hoheit
 # HOHEIT_HOME stays empty in a container: settings are variables, secrets are mounted.
 ENV PATH=/opt/hoheit/bin:$PATH \

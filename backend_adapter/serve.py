@@ -1,5 +1,6 @@
 """Runs the adapter until it is told to stop."""
 
+import gc
 import logging
 import signal
 import socket
@@ -36,6 +37,7 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_CONNECTION_S,
         timeout_graceful_shutdown=_GRACE_S,
@@ -44,6 +46,9 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
         # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
+        # What is loaded now stays: the collector need not walk over it with every request.
+        gc.collect()
+        gc.freeze()
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -197,7 +197,7 @@ class AdapterSettings(BaseModel):
         "postgresql://user:password@host/database, which several adapters can share.",
     )
     upstreams: tuple[UpstreamSettings, ...] = Field(
-        (), description="The servers that answer; of two that offer one model the first is asked."
+        (), description="The servers that answer; several that offer one model are its replicas."
     )
     models: tuple[ModelSettings, ...] = Field(
         (), description="Models that need special treatment; the others need no entry."

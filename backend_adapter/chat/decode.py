@@ -96,10 +96,19 @@ _DECODER = msgspec.json.Decoder(_Chunk)
 
 
 class Tokens(msgspec.Struct):
-    """Token ids of a prompt and of the one answer to it so far; None where the engine does not give them."""
+    """Token ids of a prompt and of the one answer to it so far; None where the engine does not give them.
+
+    The events tell what the first `shown` of them say: of the others nothing has come but their ids, be it
+    that they are half a character, or that the engine's parser waits for more.
+    """
 
     prompt: list[int] | None = None
     generated: list[int] = msgspec.field(default_factory=list)
+    shown: int = 0
+
+    def known(self) -> "Tokens":
+        """Those of which the events tell; an answer that goes on from there makes the others anew."""
+        return Tokens(self.prompt, self.generated[: self.shown], self.shown)
 
 
 class ChunkDecoder:
@@ -174,6 +183,7 @@ class ChunkDecoder:
         if index in self._finished:
             return
         self._begun.add(index)
+        before = len(events)
         if choice.token_ids:
             self.tokens.generated += choice.token_ids
         if choice.prompt_token_ids:
@@ -189,11 +199,15 @@ class ChunkDecoder:
                 events.append(Text(text, index))
             for position, call in enumerate(delta.tool_calls or ()):
                 place = position if call.index is None else call.index
-                events.append(self._tool_call(index, place, call))
+                part = self._tool_call(index, place, call)
+                if part is not None:
+                    events.append(part)
                 if self.done:
                     return
         if choice.finish_reason:
             events.append(self._finish(index, choice.finish_reason))
+        if len(events) > before:
+            self.tokens.shown = len(self.tokens.generated)
 
     def _finish(self, index: int, named: str) -> Finish | Failure:
         reason = _FINISH_REASONS.get(named)
@@ -205,12 +219,17 @@ class ChunkDecoder:
         self._finished.add(index)
         return Finish(reason, index)
 
-    def _tool_call(self, choice: int, index: int, call: _ToolCall) -> ToolCallDelta | Failure:
+    def _tool_call(
+        self, choice: int, index: int, call: _ToolCall
+    ) -> ToolCallDelta | Failure | None:
         function = call.function or _Function()
         arguments = function.arguments or ""
         if isinstance(arguments, dict):
             arguments = msgspec.json.encode(arguments).decode()
         if (choice, index) in self._tool_calls:
+            if not arguments:
+                # It says nothing, as half a character does.
+                return None
             return ToolCallDelta(index, arguments=arguments, choice=choice)
         name = function.name or ""
         if not 0 <= index < _MAX_TOOL_CALLS or not _NAME.fullmatch(name):

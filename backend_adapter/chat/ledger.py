@@ -13,12 +13,14 @@ from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCall
 
 Phase: TypeAlias = Literal["nothing", "reasoning", "text", "call", "finished"]
 
-# Pieces are put together when there are this many, to save memory in long answers.
+# Pieces are put together when there are so many, to save memory in long answers, but for the last ones:
+# how many of them a cut takes away has to be known.
 _LOOSE_PIECES = 256
+_LAST_PIECES = 64
 
 
 class Pieces:
-    """A text that grows piece by piece."""
+    """A text that grows piece by piece; a piece is about a token."""
 
     __slots__ = ("_pieces", "count")
 
@@ -30,13 +32,22 @@ class Pieces:
         self._pieces.append(piece)
         self.count += 1
         if len(self._pieces) >= _LOOSE_PIECES:
-            self._pieces = ["".join(self._pieces)]
+            self._pieces[:-_LAST_PIECES] = ["".join(self._pieces[:-_LAST_PIECES])]
 
     def text(self) -> str:
         """The whole of it."""
-        if len(self._pieces) > 1:
-            self._pieces = ["".join(self._pieces)]
-        return self._pieces[0] if self._pieces else ""
+        return "".join(self._pieces)
+
+    def beyond(self, end: int) -> int:
+        """How many pieces are not within its first `end` characters."""
+        position = sum(map(len, self._pieces))
+        beyond = 0
+        for piece in reversed(self._pieces):
+            if position <= end:
+                break
+            position -= len(piece)
+            beyond += 1
+        return beyond
 
 
 class Call:

@@ -1,19 +1,22 @@
 """One replica's attempt at an answer: asked in one way, read, accounted for, ended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from backend_adapter.chat.decode import Tokens
 from backend_adapter.chat.events import Event, Failure, Text, Usage
-from backend_adapter.chat.ledger import Joiner, Ledger
+from backend_adapter.chat.ledger import Joiner, Ledger, MismatchError
 from backend_adapter.chat.stages import Stage
 from backend_adapter.errors import AdapterError, RequestError, UpstreamError, UpstreamTimeoutError
 from backend_adapter.routing.continuation import Plan
 from backend_adapter.routing.replica import Replica
 from backend_adapter.upstreams.answer import UpstreamAnswer
-from backend_adapter.upstreams.faults import REQUEST_FAULTS, unreadable
+from backend_adapter.upstreams.faults import REQUEST_FAULTS
+
+# What an upstream answers to a path that it does not have.
+_NOT_OFFERED = ("upstream_failed", "refused_by_upstream", "upstream_key_refused")
 
 
 class Attempt:
@@ -31,8 +34,6 @@ class Attempt:
         self._cost = cost
         self._before = before
         self._joiner = None if plan.way == "anew" else Joiner(ledger, plan.start)
-        # So many pieces of the answer are in the prompt instead of being generated.
-        self._kept = 0 if plan.way in ("anew", "replay") else ledger.pieces
         self._reader: Stage | None = None
         self._answer: UpstreamAnswer | None = None
 
@@ -83,48 +84,61 @@ class Attempt:
 
     def _new(self, events: list[Event]) -> list[Event]:
         if self._reader is not None:
-            events = [out for event in events for out in self._reader.feed(event)]
+            events = [out for event in events for out in self._read(event)]
         if self._joiner is not None:
-            new = self._joiner.feed(events)
-            # What is generated once more is not in the prompt.
-            self._kept = max(0, self._kept - (len(events) - len(new)))
-            events = new
+            events = self._joiner.feed(events)
             if self._joiner.joined:
                 self._joiner = None
-        if self._kept and events and isinstance(events[-1], Usage):
+        if self.plan.kept and events and isinstance(events[-1], Usage):
             events[-1] = self._whole(events[-1])
         return events
 
+    def _read(self, event: Event) -> Iterable[Event]:
+        # What a reader holds back it would give out now, as the text it is not: whoever goes on says it again.
+        if self._reader is None or isinstance(event, Failure):
+            return (event,)
+        return self._reader.feed(event)
+
     def _whole(self, usage: Usage) -> Usage:
         """The token counts of the answer as if it had been given in one go."""
-        exact = self._before if self.plan.way == "tokens" else None
-        said = self._kept if exact is None else len(exact.generated)
+        kept = self.plan.kept
         return msgspec.structs.replace(
             usage,
-            prompt_tokens=max(0, usage.prompt_tokens - said),
-            completion_tokens=usage.completion_tokens + said,
+            prompt_tokens=max(0, usage.prompt_tokens - kept),
+            completion_tokens=usage.completion_tokens + kept,
         )
 
     async def _text_of(self, tokens: Sequence[int]) -> str:
-        """The text of token ids, special tokens included, as this upstream's tokenizer has it."""
+        """The text of token ids, special tokens included, as this upstream's tokenizer has it.
+
+        Raises MismatchError where it does not tell, as a gateway in front of an engine may not.
+        """
         upstream = self.replica.upstream
         body = {"model": self.replica.model, "tokens": list(tokens)}
-        raw = await upstream.post("detokenize", body, beside=True)
         try:
-            return msgspec.json.decode(raw, type=_Detokenized).prompt
+            raw = await upstream.post("detokenize", body, beside=True)
+            text = msgspec.json.decode(raw, type=_Detokenized).prompt
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise unreadable(upstream.name, "a detokenized text that cannot be read") from None
+            raise MismatchError("it tells no text of token ids") from None
+        except AdapterError as error:
+            if error.code in _NOT_OFFERED:
+                raise MismatchError("it tells no text of token ids") from None
+            raise
+        if text.endswith("\ufffd"):
+            raise MismatchError("its last token is half a character")
+        return text
 
     @property
     def tokens(self) -> Tokens | None:
-        """The ids of the whole answer up to here, where they are known."""
+        """The ids of the whole answer as far as its events tell it, where they are known."""
         if self._joiner is not None or self._answer is None:
             return self._before
-        told = self._answer.tokens
+        told = self._answer.tokens.known()
         if self.plan.way in ("anew", "replay"):
             return told
         if self.plan.way == "tokens" and self._before is not None:
-            return Tokens(self._before.prompt, [*self._before.generated, *told.generated])
+            whole = [*self._before.generated, *told.generated]
+            return Tokens(self._before.prompt, whole, len(whole))
         return None
 
     def failed(self, failure: Failure) -> None:

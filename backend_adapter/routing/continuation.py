@@ -25,6 +25,9 @@ Way: TypeAlias = Literal["anew", "tokens", "prefill", "schema", "replay"]
 # Fields that hold an answer to a form from its first token on; an engine that is given the beginning in
 # the prompt would want that form to begin once more. llama.cpp alone counts the beginning in.
 _FORMS = ("response_format", "structured_outputs")
+# Fields that look back at what was generated, and not at the prompt in which an answer's beginning would be.
+# llama.cpp makes no difference between the two.
+_LOOKING_BACK = ("stop", "frequency_penalty", "presence_penalty")
 # What English prose and JSON come to, about.
 BYTES_PER_TOKEN = 4
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -73,7 +76,8 @@ class Ask(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """One way to ask: the request, where its answer begins, and what reads it (None: as it is).
 
-    `raw` are token ids whose text, told by the upstream, comes before what it generates.
+    `raw` are token ids whose text, told by the upstream, comes before what it generates. `kept` is how
+    many tokens of the answer stand in the prompt.
     """
 
     way: Way
@@ -82,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True):
     start: Start = Start()
     reader: Callable[[str], Stage] | None = None
     raw: Sequence[int] | None = None
+    kept: int = 0
 
 
 def first(ask: Ask, capabilities: Capabilities) -> Plan:
@@ -106,7 +111,8 @@ def ways_on(
     ways: list[Plan | None] = []
     formed = any(name in ask.body for name in _FORMS)
     replay = Plan("replay", ask.path, first(ask, capabilities).body) if ask.greedy else None
-    if formed:
+    looks_back = engine != "llama.cpp" and any(ask.body.get(name) for name in _LOOKING_BACK)
+    if formed or looks_back:
         # What is held to a form is not cut into tokens as a tokenizer would cut it.
         ways.append(replay)
     if capabilities.tokens and tokens is not None and tokens.prompt and tokens.generated:
@@ -144,7 +150,8 @@ def _shortened(body: dict[str, Any], pieces: int) -> dict[str, Any]:
 
 def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     said = len(tokens.generated)
-    body = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
+    dropped = (*_CHAT_ONLY, *_FORMS)
+    body = {key: value for key, value in ask.body.items() if key not in dropped}
     if (limit := ask.limit) is not None:
         body["max_tokens"] = limit
         body.pop("max_completion_tokens", None)
@@ -155,7 +162,11 @@ def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     tools = read_tools(ask.body)
     engine_reads = bool(ledger.reasoning.count or ledger.calls or (tools and not ask.reads_calls))
     if ask.path == "completions" or not engine_reads:
-        return Plan("tokens", "completions", body, whole)
+        if not ask.body.get("stop"):
+            return Plan("tokens", "completions", body, whole, kept=said)
+        # An engine holds back what may become a stop word, so the text is behind the tokens.
+        raw = tuple(tokens.generated)
+        return Plan("tokens", "completions", body, Start(), lambda _: Stages([]), raw, said)
     # The engine's own parsers stay out of plain completions, so the marks of thinking and of calls have to
     # be shown, and are read here from the answer's first token on.
     body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
@@ -165,7 +176,7 @@ def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
         starts_open = thought and not raw.lstrip().startswith(("<think>", "<|"))
         return Stages([*reasoning_stages(starts_open=starts_open), TextCalls(tools)])
 
-    return Plan("tokens", "completions", body, Start(), reader, raw=tuple(tokens.generated))
+    return Plan("tokens", "completions", body, Start(), reader, tuple(tokens.generated), said)
 
 
 def _ends(ask: Ask, text: str) -> list[int]:
@@ -178,22 +189,19 @@ def _from_prompt(ask: Ask, ledger: Ledger) -> list[Plan]:
     prompt, text = ask.body["prompt"], ledger.text.text()
     if not isinstance(prompt, str):
         return []
-    return [
-        Plan(
-            "prefill",
-            ask.path,
-            _shortened({**ask.body, "prompt": prompt + text[:end]}, ledger.pieces),
-            Start(text=end),
-        )
-        for end in _ends(ask, text)
-    ]
+    plans = []
+    for end in _ends(ask, text):
+        kept = ledger.pieces - ledger.text.beyond(end)
+        body = _shortened({**ask.body, "prompt": prompt + text[:end]}, kept)
+        plans.append(Plan("prefill", ask.path, body, Start(text=end), kept=kept))
+    return plans
 
 
-def _prefilled(
-    ask: Ask, ledger: Ledger, before: Sequence[Any], message: dict[str, Any]
-) -> dict[str, Any]:
+def _prefill(
+    ask: Ask, before: Sequence[Any], message: dict[str, Any], start: Start, kept: int
+) -> Plan:
     body = {**ask.body, **PREFILL_FIELDS, "messages": [*before, message]}
-    return _shortened(body, ledger.pieces)
+    return Plan("prefill", ask.path, _shortened(body, kept), start, kept=kept)
 
 
 def _from_text(ask: Ask, ledger: Ledger, engine: str) -> list[Plan]:
@@ -212,9 +220,8 @@ def _from_text(ask: Ask, ledger: Ledger, engine: str) -> list[Plan]:
         message: dict[str, Any] = {"role": "assistant", "content": begun + text[:end]}
         if reasoning:
             message["reasoning_content"] = reasoning
-        start = Start(len(reasoning), end)
-        body = _prefilled(ask, ledger, before, message)
-        plans.append(Plan("prefill", ask.path, body, start))
+        kept = ledger.pieces - ledger.text.beyond(end)
+        plans.append(_prefill(ask, before, message, Start(len(reasoning), end), kept))
     return plans
 
 
@@ -224,9 +231,10 @@ def _from_reasoning(ask: Ask, ledger: Ledger) -> list[Plan]:
     plans = []
     for end in _ends(ask, reasoning):
         message = {"role": "assistant", "content": "", "reasoning_content": reasoning[:end]}
-        body = _prefilled(ask, ledger, ask.body["messages"], message)
-        body["continue_final_message"] = "reasoning_content"
-        plans.append(Plan("prefill", ask.path, body, Start(end)))
+        kept = ledger.pieces - ledger.reasoning.beyond(end)
+        plan = _prefill(ask, ask.body["messages"], message, Start(end), kept)
+        plan.body["continue_final_message"] = "reasoning_content"
+        plans.append(plan)
     return plans
 
 
@@ -241,9 +249,9 @@ def _from_arguments(ask: Ask, ledger: Ledger) -> Plan | None:
     if call is None or tool is None:
         return None
     index, said = max(ledger.calls), call.arguments.text()
-    kept = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
+    plain = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
     body = {
-        **kept,
+        **plain,
         **PREFILL_FIELDS,
         "messages": [
             *asking_for_a_call([tool], ask.body["messages"]),
@@ -253,8 +261,9 @@ def _from_arguments(ask: Ask, ledger: Ledger) -> Plan | None:
         "response_format": _held_to(tool),
     }
     start = Start(len(ledger.reasoning.text()), len(ledger.text.text()), len(said))
-    body = _shortened(body, ledger.pieces)
-    return Plan("schema", ask.path, body, start, lambda _: _Arguments(index))
+    kept = ledger.pieces
+    body = _shortened(body, kept)
+    return Plan("schema", ask.path, body, start, lambda _: _Arguments(index), kept=kept)
 
 
 def _held_to(tool: Tool) -> dict[str, Any]:

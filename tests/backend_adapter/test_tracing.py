@@ -99,18 +99,25 @@ async def stop(adapter: RunningAdapter) -> None:
 
 
 async def answer(turn: Turn) -> None:
-    await turn.send(chunk({"content": ANSWER}))
-    await asyncio.sleep(0.05)
-    await turn.send(chunk(finish="stop"), usage(9, 4), "[DONE]")
+    await turn.send(chunk({"content": ANSWER}), chunk(finish="stop"), usage(9, 4), "[DONE]")
 
 
 async def test_a_request_is_one_span_in_the_words_of_the_genai_conventions(
     upstream: ScriptedUpstream, start_adapter: StartAdapter, client: Client, collector: Collector
 ) -> None:
-    upstream.script = answer
+    async def begin_and_wait(turn: Turn) -> None:
+        await turn.send(chunk({"content": ANSWER}))
+        await turn.heard.wait()
+        await turn.send(chunk(finish="stop"), usage(9, 4), "[DONE]")
+
+    upstream.script = begin_and_wait
     adapter = start_adapter(upstream, otlp_endpoint=collector.url)
     before = time.time_ns()
-    await client.post(adapter, CHAT, ask(QUESTION, stream=True))
+    async with client.stream(adapter, CHAT, ask(QUESTION, stream=True)) as response:
+        await response.content.readany()
+        begun = time.time_ns()
+        upstream.turns[0].heard.set()
+        await response.read()
     after = time.time_ns()
     await stop(adapter)
     [span] = collector.spans
@@ -131,12 +138,10 @@ async def test_a_request_is_one_span_in_the_words_of_the_genai_conventions(
         "hoheit.client": "site",
     }
     assert collector.resource["service.name"] == "hoheit-adapter"
-    # The adapter's clock has steps of a millisecond.
-    step = 2_000_000
-    assert before - step <= span.start_time_unix_nano
-    assert span.start_time_unix_nano < span.end_time_unix_nano <= after + step
-    lasted = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
-    assert 0 <= first <= lasted - 0.04
+    # In the order in which it happened; the adapter's own clock has steps of a millisecond.
+    start, end, step = span.start_time_unix_nano, span.end_time_unix_nano, 2_000_000
+    assert before - step <= start <= start + first * 1e9 <= begun + step
+    assert begun - step <= end <= after + step
     assert span.status.code == Status.STATUS_CODE_UNSET
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import House, running_house
+from tests.llamacpp import KEY, LlamaServer
 from tests.open_webui.background import running
 from tests.open_webui.scripted_upstream import ScriptedUpstream
 
@@ -19,8 +20,29 @@ def script() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, script: ScriptedUpstream) -> Iterator[House]:
-    upstreams = [{"name": "far", "base_url": script.base_url, "api_key": script.key}]
+def replicas() -> Iterator[dict[str, LlamaServer]]:
+    """Two real engines with one model, of which a test may kill one."""
+    servers = {name: LlamaServer("town-model") for name in ("north", "south")}
+    for server in servers.values():
+        server.start()
+    yield servers
+    for server in servers.values():
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def house(
+    tmp_path_factory: pytest.TempPathFactory,
+    script: ScriptedUpstream,
+    replicas: dict[str, LlamaServer],
+) -> Iterator[House]:
+    upstreams: list[dict[str, str]] = [
+        {"name": "far", "base_url": script.base_url, "api_key": script.key}
+    ]
+    upstreams += [
+        {"name": name, "base_url": server.base_url, "api_key": KEY, "engine": "llama.cpp"}
+        for name, server in replicas.items()
+    ]
     home = tmp_path_factory.mktemp("site") / "home"
     with running_house(home, HOHEIT_ADAPTER__UPSTREAMS=json.dumps(upstreams)) as house:
         yield house

@@ -284,7 +284,7 @@ def test_services_wait_for_those_they_need() -> None:
 
     assert waits["provision"] == {"open-webui", "files", "databases"}
     assert waits["open-webui"] == {"volumes", "adapter"}
-    assert waits["adapter"] == {"embedded"}
+    assert waits["adapter"] == {"embedded", "volumes"}
     assert waits["door"] == {"open-webui"}
     for name in ENGINES:
         assert waits[name] == {"engine-volumes"}

@@ -112,7 +112,8 @@ function createReplica() {
     say(model, replica.model);
     model.title = replica.model;
     showState(health, state);
-    health.hidden = upstream.fault !== null || upstream.draining;
+    // Where the card's own state says it all.
+    health.hidden = upstream.fault !== null || upstream.draining || upstream.replicas.length === 1;
     fill.style.width = `${(100 * replica.outstanding_tokens) / Math.max(most, 1)}%`;
     sayOrHide(reason, state === "ready" || upstream.fault !== null ? "" : replica.reason);
     const told = [

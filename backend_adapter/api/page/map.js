@@ -97,38 +97,56 @@ function updateSite(box, site, upstreams, most, act) {
 function drawLines() {
   if (drawn === null) return;
   const frame = map.getBoundingClientRect();
+  const place = (element) => {
+    const { left, right, top, height } = element.getBoundingClientRect();
+    return { left: left - frame.left, right: right - frame.left, top: top - frame.top, height };
+  };
+  const grids = [...sites.querySelectorAll(".cards")].map(place);
+  const across = {
+    from: place(models.parentElement).right,
+    to: Math.min(...grids.map((grid) => grid.left)),
+  };
+  const rows = byKey(models.children);
+  const cards = byKey(sites.querySelectorAll(".card"));
   lines.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
-  const ends = elements(models);
-  const cards = new Map(
-    [...sites.querySelectorAll(".card")].map((card) => [card.dataset.key, card]),
-  );
-  const wanted = drawn.upstreams
-    .flatMap((upstream) => upstream.replicas.map((replica) => ({ upstream, replica })))
-    .sort((a, b) => b.replica.running - a.replica.running)
-    .slice(0, MOST_LINES);
   keyed(
     lines,
-    wanted,
+    worthALine(),
     ({ upstream, replica }) => JSON.stringify([replica.model, upstream.name]),
     () => document.createElementNS(SVG, "path"),
     (path, { upstream, replica }) => {
+      const row = rows.get(replica.model);
       const card = cards.get(upstream.name);
-      const from = ends.get(replica.model)?.getBoundingClientRect();
-      const row = card && elements(card.querySelector(".replicas")).get(replica.model);
-      const to = (row ?? card)?.getBoundingClientRect();
-      if (!from || !to) return;
-      const edge = card.getBoundingClientRect();
-      const [x1, y1] = [from.right - frame.left, from.top + from.height / 2 - frame.top];
-      const [x2, y2] = [edge.left - frame.left, to.top + Math.min(to.height / 2, 14) - frame.top];
-      const bend = Math.min((x2 - x1) / 2, 120);
-      path.setAttribute("d", `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`);
-      path.setAttribute("stroke-width", String(Math.min(1.5 + 2 * Math.log2(1 + replica.running), 14)));
+      if (!row || !card) return;
+      const shown = byKey(card.querySelector(".replicas").children).get(replica.model);
+      path.setAttribute("d", course(across, place(row), place(card), place(shown ?? card)));
+      const width = Math.min(1.5 + 2 * Math.log2(1 + replica.running), 14);
+      path.setAttribute("stroke-width", String(width));
       path.dataset.state = ofReplica(upstream, replica);
       path.classList.toggle("flows", replica.running > 0);
     },
   );
 }
 
-const elements = (list) => new Map([...list.children].map((child) => [child.dataset.key, child]));
+/** The course of a line from the adapter's edge to a card. */
+function course(across, row, card, replica) {
+  const start = row.top + row.height / 2;
+  // A card with others to its left is reached from above, between the rows.
+  const behind = card.left > across.to + 1;
+  const end = behind ? card.top - 7 : replica.top + Math.min(replica.height / 2, 14);
+  const bend = (across.to - across.from) / 2;
+  const curve = `M${across.from},${start} C${across.from + bend},${start} ${across.to - bend},${end} ${across.to},${end}`;
+  return behind ? `${curve} H${card.left + 16} q10,0 10,7` : curve;
+}
+
+function worthALine() {
+  const all = drawn.upstreams.flatMap((upstream) =>
+    upstream.replicas.map((replica) => ({ upstream, replica })),
+  );
+  if (all.length <= MOST_LINES) return all;
+  return all.sort((a, b) => b.replica.running - a.replica.running).slice(0, MOST_LINES);
+}
+
+const byKey = (elements) => new Map([...elements].map((each) => [each.dataset.key, each]));
 
 new ResizeObserver(drawLines).observe(map);

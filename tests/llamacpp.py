@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import aiohttp
 
@@ -17,14 +18,23 @@ _RUN = """
 import sys
 from backend_adapter.embedded.server import serve
 from backend_adapter.embedded.settings import EmbeddedSettings
-serve(EmbeddedSettings(port=int(sys.argv[1]), api_key=sys.argv[2], threads=1, context_tokens=2048))
+serve(
+    EmbeddedSettings(
+        port=int(sys.argv[1]),
+        api_key=sys.argv[2],
+        model_id=sys.argv[3],
+        threads=1,
+        context_tokens=2048,
+    )
+)
 """
 
 
 class LlamaServer:
-    """One server on a port of its own."""
+    """One server on a port of its own, whose model is called `model`."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = MODEL) -> None:
+        self._model = model
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -33,7 +43,7 @@ class LlamaServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(self.port), KEY],
+            [sys.executable, "-c", _RUN, str(self.port), KEY, self._model],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -87,6 +97,9 @@ class Link:
         there, back = await asyncio.open_connection("127.0.0.1", self._server.port)
         self._transports += [writer.transport, back.transport]
         await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        for end in (writer, back):
+            with suppress(OSError):
+                await end.wait_closed()
 
     def cut(self) -> None:
         """Break every connection that it carries now; new ones get through."""
@@ -94,9 +107,10 @@ class Link:
             transport.abort()  # type: ignore[attr-defined]
         self._transports.clear()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._listening.close()
         self.cut()
+        await asyncio.sleep(0)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

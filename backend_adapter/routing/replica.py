@@ -28,6 +28,7 @@ class Replica:
         self.running = 0
         self.outstanding_tokens = 0
         self.failures = 0
+        self.ttft_known = 0
         self._ttft_s: float | None = None
         self._ttft_at = 0.0
         self._busy_until = 0.0
@@ -56,9 +57,10 @@ class Replica:
         self.outstanding_tokens -= tokens
 
     def first_token_after(self, seconds: float) -> None:
-        """A request has begun to be answered."""
+        """A request has begun to be answered; `ttft_known` counts how often that happened of late."""
         now = _now()
         known = self.ttft_s(now)
+        self.ttft_known = 1 if known is None else self.ttft_known + 1
         self._ttft_s = seconds if known is None else known + _NEWEST * (seconds - known)
         self._ttft_at = now
 

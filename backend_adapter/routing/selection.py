@@ -21,6 +21,8 @@ _SLACK = 0.25
 # this long: below, the difference is the prompts'.
 _SLOW_FACTOR = 4.0
 _SLOW_FROM_S = 1.0
+# One long prompt makes nobody slow; so many answers in a row do.
+_SLOW_ENOUGH = 3
 # What an answer may take where the request sets no limit, in tokens.
 _USUAL_ANSWER = 512
 _LONGEST_ANSWER = 4096
@@ -85,7 +87,7 @@ def slow_ones(replicas: Sequence[Replica], now: float) -> list[Replica]:
             for other in replicas
             if other is not replica and (seconds := other.ttft_s(now)) is not None
         ]
-        if own is None or not others or own < _SLOW_FROM_S:
+        if own is None or replica.ttft_known < _SLOW_ENOUGH or not others or own < _SLOW_FROM_S:
             continue
         if own > _SLOW_FACTOR * statistics.median(others):
             slow.append(replica)

@@ -155,10 +155,10 @@ class OpenWebUIPage:
         line = self.page.locator("[role=listitem]").last.locator("button[aria-expanded].w-full")
         return (await line.first.inner_text()).strip() if await line.count() else ""
 
-    async def wait_for_status(self, pattern: str) -> None:
+    async def wait_for_status(self, pattern: str, seconds: float = 5.0) -> None:
         """Waits until the status line above the last answer matches the regular expression."""
         line = self.page.locator("[role=listitem]").last.locator("button[aria-expanded].w-full")
-        await expect(line.first).to_have_text(re.compile(pattern))
+        await expect(line.first).to_have_text(re.compile(pattern), timeout=seconds * 1000)
 
     # Its collapsed parts
 

@@ -7,7 +7,8 @@ otherwise:
     NOTOOL   answer at once
     FAIL     HTTP 503 with an OpenAI error object
     BREAK    the connection ends in mid-answer, without [DONE]
-    EVENT    chunks carry an `event` object (a script for the browser) and a `selected_model_id`
+    EVENT    chunks carry an `event` object (a script for the browser) and a `selected_model_id`; one is a
+             note as the adapter makes them
     ENDLESS  words until the client leaves
 """
 
@@ -27,6 +28,7 @@ SECOND_THOUGHT = "The documents answer it."
 BEFORE_TOOL = "I look that up. "
 TITLE = "A scripted title"
 USAGE = {"prompt_tokens": 111, "completion_tokens": 22, "total_tokens": 133}
+NOTE = "north broke off, south goes on; nothing is missing."
 SCRIPT = "document.title = 'script ran'"
 
 
@@ -115,6 +117,10 @@ class ScriptedUpstream:
         results = [m["content"] for m in body["messages"] if m["role"] == "tool"]
         if "EVENT" in words:
             yield {"event": {"type": "execute", "data": {"code": SCRIPT}}}
+            yield {"event": {"type": "status", "data": {"description": NOTE, "done": True}}}
+            # Like a note, but with more to it.
+            told = {"description": "from the upstream", "done": True}
+            yield {"event": {"type": "status", "data": {**told, "urls": ["https://a.example"]}}}
             yield {
                 **_chunk(model, {"content": "Harmless. "}),
                 "event": {"type": "status", "data": {"description": "from the upstream"}},

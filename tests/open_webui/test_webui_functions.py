@@ -15,7 +15,7 @@ from hoheit.provision import ProvisionResult, provision
 from tests.open_webui import chat_driver
 from tests.open_webui.chat_driver import calls, chat, results, statuses, texts
 from tests.open_webui.conftest import Site
-from tests.open_webui.scripted_upstream import SECOND_THOUGHT, THOUGHT, TITLE
+from tests.open_webui.scripted_upstream import NOTE, SECOND_THOUGHT, THOUGHT, TITLE
 from tests.open_webui.site_tools import FACT
 from webui_pipelines.bundle import JSON_NAME, bundle
 
@@ -152,6 +152,7 @@ async def test_an_upstreams_events_do_not_reach_the_page(user: OpenWebUIClient) 
     message = await chat(user, "scripted", "EVENT NOTOOL hello")
     assert texts(message, "message").startswith("Harmless. Answered")
     assert not any("from the upstream" in line for line in statuses(message))
+    assert NOTE in statuses(message)
     assert not message.get("selectedModelId")
 
 
@@ -210,6 +211,7 @@ async def test_the_pipe_drops_an_upstreams_events(user: OpenWebUIClient, pipe: N
     message = await chat(user, PIPE_MODEL, "EVENT NOTOOL hello")
     assert texts(message, "message").startswith("Harmless. Answered")
     assert not any("from the upstream" in line for line in statuses(message))
+    assert NOTE in statuses(message)
     assert not message.get("selectedModelId")
 
 

@@ -88,9 +88,14 @@ class Filter:
         event: dict[str, Any],
         __model__: dict[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """Drops `event` objects, which the page may run as a script, and a silent change of the model."""
+        """Drops `event` objects, which the page may run as a script, and a silent change of the model.
+
+        What the adapter notes about an answer (a replica broke off, another goes on) is shown.
+        """
         # An exception here would empty the answer without a word, so nothing below can raise.
         if not isinstance(event, dict) or self._may_send_events(__model__):
+            return event
+        if _is_ours(__model__) and _is_note(event):
             return event
         drop = {"event"}
         # Open WebUI itself announces the model that its arena picked.
@@ -161,6 +166,18 @@ def _is_ours(model: dict[str, Any] | None) -> bool:
     """True for models that provisioning marked as the adapter's."""
     info = (model or {}).get("info") or {}
     return "hoheit" in (info.get("meta") or {})
+
+
+def _is_note(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk is a status line of the adapter's own and nothing besides: plain text to be shown."""
+    event = chunk.get("event")
+    data = event.get("data") if isinstance(event, dict) else None
+    text = data.get("description") if isinstance(data, dict) else None
+    return (
+        isinstance(text, str)
+        and len(text) <= 300
+        and chunk == {"event": {"type": "status", "data": {"description": text, "done": True}}}
+    )
 
 
 def _name(model: dict[str, Any] | None, body: dict[str, Any]) -> str:

@@ -226,6 +226,8 @@ def _rebuilt(chunk: Any) -> dict[str, Any] | None:
     """
     if not isinstance(chunk, dict):
         return None
+    if _is_note(chunk):
+        return chunk
     if error := chunk.get("error"):
         message = error.get("message") if isinstance(error, dict) else error
         return {"error": {"message": str(message or "The adapter reports a fault.")}}
@@ -234,6 +236,18 @@ def _rebuilt(chunk: Any) -> dict[str, Any] | None:
     if chunk.get("usage"):
         kept["usage"] = chunk["usage"]
     return kept
+
+
+def _is_note(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk is a status line of the adapter's own and nothing besides: plain text to be shown."""
+    event = chunk.get("event")
+    data = event.get("data") if isinstance(event, dict) else None
+    text = data.get("description") if isinstance(data, dict) else None
+    return (
+        isinstance(text, str)
+        and len(text) <= 300
+        and chunk == {"event": {"type": "status", "data": {"description": text, "done": True}}}
+    )
 
 
 def _choice(choice: dict[str, Any]) -> dict[str, Any]:

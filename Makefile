@@ -48,7 +48,8 @@ fix: install-dev ## Mend format and style.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: install-dev ## Measure; see docs/benchmarks.md.
+bench: install-dev ## Measure; see docs/benchmarks.md (installs nginx and LiteLLM to compare with).
+	@scripts/nginx
 	@$(BIN)/python -m benchmarks
 
 lock: ## Pin the environments anew after a change of dependencies (needs network and uv).

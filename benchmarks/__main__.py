@@ -1,7 +1,11 @@
 """`python -m benchmarks` runs every benchmark of the project, one after the other."""
 
 from benchmarks import adapter, questions
+from benchmarks.faults import __main__ as faults
+from benchmarks.gateway import __main__ as gateway
 
 if __name__ == "__main__":
     adapter.main([])
     questions.main([])
+    faults.main([])
+    gateway.main([])

@@ -72,12 +72,13 @@ Start = Callable[[Path, int, str], AbstractContextManager[Server]]
 
 @contextmanager
 def adapter(folder: Path, upstream: int, core: str) -> Iterator[Server]:
-    """The adapter as `hoheit adapter` starts it, with its defaults."""
+    """The adapter as `hoheit adapter` starts it, with its defaults but for room: one key asks a thousand times."""
     port = free_port()
     (folder / "hoheit.toml").write_text(
         f"[embedded]\nenabled = false\n\n[adapter]\nport = {port}\napi_key = {_KEY!r}\n\n"
         f"[[adapter.upstreams]]\nname = 'scripted'\nbase_url = 'http://127.0.0.1:{upstream}/v1'\n"
-        "engine = 'vllm'\n"
+        "engine = 'vllm'\n\n[adapter.admission]\nmax_concurrent = 2000\n"
+        "max_concurrent_per_user = 2000\n"
     )
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HOHEIT_")}
     environment = {"PYTHONPATH": str(CHECKOUT), **inherited, "HOHEIT_HOME": str(folder)}

@@ -98,7 +98,7 @@ async def test_an_answer_is_counted_with_its_tokens_and_times(
     adapter = start_adapter(upstream, admin_key=ADMIN)
     for _ in range(3):
         assert (await client.post(adapter, CHAT, ask(stream=stream))).status == 200
-    samples = await scrape(client, adapter)
+    samples = await seen(client, adapter, lambda s: value(s, "hoheit_requests_total") == 3)
     here = {"model": "scripted", "upstream": "up0"}
     ended = {
         "model": "scripted",
@@ -119,6 +119,23 @@ async def test_an_answer_is_counted_with_its_tokens_and_times(
     assert value(samples, "hoheit_request_duration_seconds_sum", model="scripted") >= 3 * 0.02
     assert value(samples, "hoheit_queue_wait_seconds_count", priority="chat") == 3
     assert value(samples, "hoheit_failovers_total") == 0
+
+
+async def test_an_answer_is_counted_though_its_upstream_lingers_after_the_end(
+    upstream: ScriptedUpstream, start_adapter: StartAdapter, client: Client
+) -> None:
+    async def linger(turn: Turn) -> None:
+        await turn.say("Guten", " Tag")
+        await turn.heard.wait()  # what ends the response comes only after that
+
+    upstream.script = linger
+    adapter = start_adapter(upstream, admin_key=ADMIN)
+    reply = await client.post(adapter, CHAT, ask(stream=True))
+    assert reply.frames[-1] == "[DONE]"
+    upstream.turns[0].heard.set()
+    samples = await seen(client, adapter, lambda s: value(s, "hoheit_requests_total") == 1)
+    assert value(samples, "hoheit_requests_total", error="none", status="2xx") == 1
+    assert value(samples, "hoheit_tokens_total", type="output") == 2
 
 
 async def test_background_tasks_and_further_clients_are_told_apart(
@@ -226,7 +243,7 @@ async def test_a_failover_in_the_middle_of_an_answer_is_counted_as_such(
     await all_ready(client, adapter, 2)
     reply = await client.post(adapter, CHAT, ask(stream=True, temperature=0))
     assert "".join(delta.get("content", "") for delta in reply.deltas) == "".join(pieces)
-    samples = await scrape(client, adapter)
+    samples = await seen(client, adapter, lambda s: value(s, "hoheit_requests_total") == 1)
     assert value(samples, "hoheit_failovers_total", phase="mid_answer") == 1
     assert value(samples, "hoheit_failovers_total") == 1
     assert value(samples, "hoheit_requests_total", error="none") == 1

@@ -19,6 +19,8 @@ _GRACE_S = 5
 # How long a client's connection may idle, in seconds: longer than clients themselves keep theirs, so that
 # none sends a request into a connection that is just being closed.
 _KEEP_CONNECTION_S = 75
+# Allocations until the collector looks at the youngest objects, and how often it looks at the older ones.
+_GC_THRESHOLDS = (20_000, 10, 10)
 
 
 def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
@@ -49,6 +51,8 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
         # What is loaded now stays: the collector need not walk over it with every request.
         gc.collect()
         gc.freeze()
+        # An answer leaves no cycles behind, so there is little to be found by looking often.
+        gc.set_threshold(*_GC_THRESHOLDS)
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -36,6 +36,10 @@ class Encoder(Protocol):
         """What says these events; may be nothing."""
         ...
 
+    def text(self, text: str) -> bytes:
+        """What says one more piece of the only choice's text, when some of it has been said."""
+        ...
+
     def note(self, text: str) -> bytes:
         """A line about how the answer came about."""
         ...
@@ -151,7 +155,11 @@ class Exchange:
             frames = encoder.frames(new)
             return not frames or write(frames)
 
-        await parts.flow(take)
+        def say(text: str) -> bool:
+            outcome.chunks += 1
+            return write(encoder.text(text))
+
+        await parts.flow(take, say)
 
     def _notes(self, encoder: Encoder) -> bytes:
         notes = self._parts.answering.notes if self._parts is not None else []
@@ -233,10 +241,18 @@ class Exchange:
 
     async def close(self) -> None:
         """End the work for it, give its place on, and count what it came to."""
-        outcome, parts = self._outcome, self._parts
-        await self._held.aclose()
+        parts = self._parts
+        try:
+            await self._held.aclose()
+            if parts is not None:
+                await parts.close()
+        finally:
+            # A client may leave at this very moment; what the answer has cost counts all the same.
+            await self._count(parts)
+
+    async def _count(self, parts: Parts | None) -> None:
+        outcome = self._outcome
         if parts is not None:
-            await parts.close()
             answering = parts.answering
             outcome.upstream = answering.replica.name if answering.replica else None
             outcome.passed_over = answering.passed_over

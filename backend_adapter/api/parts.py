@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from backend_adapter.chat.events import BrokenCall, Event, Failure, Part, Reasoning, Text
-from backend_adapter.chat.ledger import Joiner, Ledger, MismatchError, Start
+from backend_adapter.chat.ledger import Joiner, Ledger, Start
 from backend_adapter.chat.returned_call import returned_to_model
+from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.chat.stages import Stage
 from backend_adapter.errors import UpstreamError
 from backend_adapter.routing.answering import Answering
@@ -53,9 +54,12 @@ class Parts:
                 return events  # type: ignore[return-value]
         return await self._after(self._failure)
 
-    async def flow(self, sink: Callable[[list[Part]], bool]) -> None:
-        """Hand parts to `sink` the moment they arrive, as long as it wants them and all is well."""
-        stages, ledger = self._stages, self._ledger
+    async def flow(self, sink: Callable[[list[Part]], bool], say: Callable[[str], bool]) -> None:
+        """Hand parts to `sink` and text to `say` the moment they arrive, as long as all is well."""
+        ledger = self._ledger
+        stages = self._stages
+        # Most answers are plain text from some point on, at which no step looks any more.
+        plain = self._ask.choices == 1 and all(stage.passes_text for stage in stages)
 
         def take(events: list[Event]) -> bool:
             for stage in stages:
@@ -69,7 +73,7 @@ class Parts:
             return more and self._failure is None
 
         if self._joiner is None and self._failure is None:
-            await self.answering.flow(take)
+            await self.answering.flow(take, say if plain else None)
 
     async def _after(self, failure: Failure) -> list[Part]:
         broken = failure.broken_call

@@ -152,19 +152,28 @@ class EventStream(Response):
             self._record.error = error.code
             if not self._begun:
                 raise
+        finally:
+            # Not within `_stream`: to a server, a client whose response is complete has left, and the last
+            # of the work for it must not be cancelled by that.
+            await self._frames.close()
 
     async def _stream(self) -> None:
         self._task = asyncio.current_task()
         self._active_at = self._loop.time()
         self._comments: set[asyncio.Task[None]] = set()
         self._timer = self._loop.call_later(self._every_s, self._look_at_the_clock)
-        frames, write, time = self._frames, self._write, self._loop.time
+        frames, write, time, push = self._frames, self._write, self._loop.time, self._push
+
+        def write_now(frame: bytes) -> bool:
+            self._active_at = time()
+            return push is not None and push.write(frame)
+
         try:
             while frame := await frames.read():
                 self._active_at = time()
                 await write(frame)
-                if self._push is not None:
-                    await frames.flow(self._write_now)
+                if push is not None:
+                    await frames.flow(write_now)
             await self._end()
         except asyncio.CancelledError:
             if self._stuck:
@@ -183,7 +192,6 @@ class EventStream(Response):
             self._timer.cancel()
             for comment in self._comments:
                 comment.cancel()
-            await frames.close()
 
     async def _end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -196,10 +204,6 @@ class EventStream(Response):
             await self._send(start)
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
         self._writing = False
-
-    def _write_now(self, frame: bytes) -> bool:
-        self._active_at = self._loop.time()
-        return self._push is not None and self._push.write(frame)
 
     def _look_at_the_clock(self) -> None:
         """One timer for both: silence is broken, and a write that takes too long is given up."""

@@ -121,6 +121,11 @@ class ArgumentsCheck:
         self._ended: dict[int, set[int]] = {}
         self._failed = False
 
+    @property
+    def passes_text(self) -> bool:
+        """Text is no argument."""
+        return not self._failed
+
     def feed(self, event: Event) -> Iterable[Event]:
         if self._failed:
             return ()

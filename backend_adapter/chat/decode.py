@@ -99,16 +99,18 @@ class Tokens(msgspec.Struct):
     """Token ids of a prompt and of the one answer to it so far; None where the engine does not give them.
 
     The events tell what the first `shown` of them say: of the others nothing has come but their ids, be it
-    that they are half a character, or that the engine's parser waits for more.
+    that they are half a character, or that the engine's parser waits for more. Where they came one at a time,
+    the last of these is `whole` for certain; of several that come at once, the last may be half a character.
     """
 
     prompt: list[int] | None = None
     generated: list[int] = msgspec.field(default_factory=list)
     shown: int = 0
+    whole: bool = True
 
     def known(self) -> "Tokens":
         """Those of which the events tell; an answer that goes on from there makes the others anew."""
-        return Tokens(self.prompt, self.generated[: self.shown], self.shown)
+        return Tokens(self.prompt, self.generated[: self.shown], self.shown, self.whole)
 
 
 class ChunkDecoder:
@@ -169,6 +171,48 @@ class ChunkDecoder:
             if self.done:
                 return
 
+    def plain_text(self, data: bytes) -> str | None:
+        """The text of a chunk that says a piece of the only choice's text and nothing else.
+
+        None for any other, which is to be fed instead.
+        """
+        try:
+            chunk = _DECODER.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        choices = chunk.choices
+        if (
+            self._choices != 1
+            or self._finished
+            or choices is None
+            or len(choices) != 1
+            or chunk.error is not None
+            or chunk.usage is not None
+            or chunk.prompt_token_ids is not None
+        ):
+            return None
+        choice = choices[0]
+        delta = choice.delta
+        if delta is None or choice.index or choice.finish_reason or choice.prompt_token_ids:
+            return None
+        text = delta.content
+        if not text or (
+            delta.reasoning_content
+            or delta.reasoning
+            or delta.thinking
+            or delta.refusal
+            or delta.tool_calls
+        ):
+            return None
+        ids = choice.token_ids
+        if ids is not None:
+            tokens = self.tokens
+            tokens.generated += ids
+            tokens.shown = len(tokens.generated)
+            tokens.whole = len(ids) <= 1
+        self._begun.add(0)
+        return text
+
     def close(self) -> list[Event]:
         """The stream is over: the token counts, or a Failure if the answer is not complete."""
         if self.done:
@@ -208,6 +252,7 @@ class ChunkDecoder:
             events.append(self._finish(index, choice.finish_reason))
         if len(events) > before:
             self.tokens.shown = len(self.tokens.generated)
+            self.tokens.whole = len(choice.token_ids or ()) <= 1
 
     def _finish(self, index: int, named: str) -> Finish | Failure:
         reason = _FINISH_REASONS.get(named)

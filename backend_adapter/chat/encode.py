@@ -101,13 +101,14 @@ class StreamEncoder:
     def frames(self, events: Sequence[Part]) -> bytes:
         """The bytes that say `events`; what the client is not to see is left out."""
         if len(events) == 1:
-            return self.frame(events[0])
+            event = events[0]
+            if type(event) is Text and event.choice == 0 and 0 in self._begun:
+                return self.text(event.text)
+            return self.frame(event)
         return b"".join([self.frame(event) for event in events])
 
     def frame(self, event: Part) -> bytes:
         """The bytes that say one event."""
-        if type(event) is Text and self._plain and event.choice == 0 and 0 in self._begun:
-            return self._text_before + _ENCODER.encode(event.text) + self._text_after
         if isinstance(event, Usage):
             return self._frame([], usage_body(event)) if self._include_usage else b""
         if self._answer.kind == "chat":
@@ -117,6 +118,12 @@ class StreamEncoder:
         if isinstance(event, Finish):
             return self._frame([_TextChoiceOut(event.choice, "", event.reason)])
         return b""
+
+    def text(self, text: str) -> bytes:
+        """The bytes that say one more piece of the first choice's text."""
+        if self._plain and 0 in self._begun:
+            return self._text_before + _ENCODER.encode(text) + self._text_after
+        return self.frame(Text(text))
 
     def note(self, text: str) -> bytes:
         """A line of our own about how the answer came about."""

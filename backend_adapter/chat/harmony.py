@@ -226,6 +226,11 @@ class HarmonyReader:
         self._settled: set[int] = set()
         self._failed = False
 
+    @property
+    def passes_text(self) -> bool:
+        """Whether the answer's only choice is past all that could be read in it."""
+        return bool(self._settled)
+
     def feed(self, event: Event) -> Iterable[Event]:
         if self._failed:
             return ()

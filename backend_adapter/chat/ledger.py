@@ -10,11 +10,12 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCallDelta
+from backend_adapter.chat.said_again import MismatchError, SaidJson, SaidText
 
 Phase: TypeAlias = Literal["nothing", "reasoning", "text", "call", "finished"]
 
-# Pieces are put together when there are so many, to save memory in long answers, but for the last ones:
-# how many of them a cut takes away has to be known.
+# When there are so many pieces, they are put together to save memory in long answers, but for the last
+# ones: how many of them a cut takes away has to be known.
 _LOOSE_PIECES = 256
 _LAST_PIECES = 64
 
@@ -22,9 +23,10 @@ _LAST_PIECES = 64
 class Pieces:
     """A text that grows piece by piece; a piece is about a token."""
 
-    __slots__ = ("_pieces", "count")
+    __slots__ = ("_blocks", "_pieces", "count")
 
     def __init__(self) -> None:
+        self._blocks: list[str] = []
         self._pieces: list[str] = []
         self.count = 0
 
@@ -32,15 +34,16 @@ class Pieces:
         self._pieces.append(piece)
         self.count += 1
         if len(self._pieces) >= _LOOSE_PIECES:
-            self._pieces[:-_LAST_PIECES] = ["".join(self._pieces[:-_LAST_PIECES])]
+            self._blocks.append("".join(self._pieces[:-_LAST_PIECES]))
+            del self._pieces[:-_LAST_PIECES]
 
     def text(self) -> str:
         """The whole of it."""
-        return "".join(self._pieces)
+        return "".join([*self._blocks, *self._pieces])
 
     def beyond(self, end: int) -> int:
         """How many pieces are not within its first `end` characters."""
-        position = sum(map(len, self._pieces))
+        position = sum(map(len, self._blocks)) + sum(map(len, self._pieces))
         beyond = 0
         for piece in reversed(self._pieces):
             if position <= end:
@@ -71,14 +74,18 @@ class Ledger:
         self.calls: dict[int, Call] = {}
         self.pieces = 0
 
+    def add_text(self, text: str) -> None:
+        """Note a piece of text."""
+        self.text.add(text)
+        self.phase = "text"
+        self.pieces += 1
+
     def add(self, events: Sequence[Event]) -> None:
         """Note what the client gets."""
         for event in events:
             kind = type(event)
             if kind is Text:
-                self.text.add(event.text)  # type: ignore[union-attr]
-                self.phase = "text"
-                self.pieces += 1
+                self.add_text(event.text)  # type: ignore[union-attr]
             elif kind is Reasoning:
                 self.reasoning.add(event.text)  # type: ignore[union-attr]
                 self.phase = "reasoning"
@@ -121,10 +128,6 @@ class Start(msgspec.Struct, frozen=True):
     arguments: int | None = None
 
 
-class MismatchError(Exception):
-    """An upstream that goes on with an answer says something else than the client already has."""
-
-
 class Joiner:
     """Passes on what is new of an answer that goes on, and checks what is not.
 
@@ -133,28 +136,40 @@ class Joiner:
     """
 
     def __init__(self, ledger: Ledger, start: Start) -> None:
-        self._reasoning = ledger.reasoning.text()
-        self._text = ledger.text.text()
-        self._calls = ledger.calls
-        self._at_reasoning = start.reasoning
-        self._at_text = start.text
-        self._at_arguments: dict[int, int] = {}
-        if start.arguments is not None:
-            self._at_arguments = {
-                index: len(call.arguments.text()) for index, call in ledger.calls.items()
-            }
-            self._at_arguments[max(ledger.calls)] = start.arguments
+        self._reasoning = SaidText(ledger.reasoning.text(), start.reasoning)
+        self._text = SaidText(ledger.text.text(), start.text)
+        self._names = {index: call.name for index, call in ledger.calls.items()}
+        self._arguments: dict[int, SaidJson] = {}
+        # The calls that are still to be said again.
+        self._calls_left: set[int] = set()
+        last = max(ledger.calls, default=-1)
+        for index, call in ledger.calls.items():
+            said = call.arguments.text()
+            at = 0
+            if start.arguments is not None:
+                at = start.arguments if index == last else len(said)
+            else:
+                self._calls_left.add(index)
+            self._arguments[index] = SaidJson(said, at)
 
     @property
     def joined(self) -> bool:
         """Whether everything that the client has was said again."""
         return (
-            self._at_reasoning >= len(self._reasoning)
-            and self._at_text >= len(self._text)
-            and all(
-                self._at_arguments.get(index, -1) >= len(call.arguments.text())
-                for index, call in self._calls.items()
-            )
+            self._reasoning.all_again
+            and self._text.all_again
+            and not self._calls_left
+            and all(arguments.all_again for arguments in self._arguments.values())
+        )
+
+    @property
+    def _nearly_joined(self) -> bool:
+        """Whether nothing but white space is missing."""
+        return (
+            self._reasoning.all_but_space
+            and self._text.all_but_space
+            and not self._calls_left
+            and all(arguments.all_but_space for arguments in self._arguments.values())
         )
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
@@ -162,50 +177,42 @@ class Joiner:
         new: list[Event] = []
         for event in events:
             if isinstance(event, Text):
-                rest, self._at_text = _beyond(self._text, self._at_text, event.text)
-                if rest:
-                    self._require_joined()
+                if self._is_new(rest := self._text.beyond(event.text)):
                     new.append(Text(rest, event.choice))
             elif isinstance(event, Reasoning):
-                rest, self._at_reasoning = _beyond(self._reasoning, self._at_reasoning, event.text)
-                if rest:
-                    self._require_joined()
+                if self._is_new(rest := self._reasoning.beyond(event.text)):
                     new.append(Reasoning(rest, event.choice))
             elif isinstance(event, ToolCallDelta):
                 new += self._call(event)
             else:
                 if isinstance(event, Finish):
-                    self._require_joined()
+                    self._require_all()
                 new.append(event)
         return new
 
     def _call(self, event: ToolCallDelta) -> list[Event]:
-        known = self._calls.get(event.index)
-        if known is None:
-            self._require_joined()
+        name = self._names.get(event.index)
+        if name is None:
+            self._require_all()
             return [event]
-        if event.name is not None and event.name != known.name:
+        if event.name is not None and event.name != name:
             raise MismatchError("it calls another tool")
-        said = known.arguments.text()
-        at = self._at_arguments.get(event.index, 0)
-        rest, self._at_arguments[event.index] = _beyond(said, at, event.arguments)
-        if not rest:
+        self._calls_left.discard(event.index)
+        rest = self._arguments[event.index].beyond(event.arguments)
+        if not self._is_new(rest):
             return []
-        self._require_joined()
         return [ToolCallDelta(event.index, arguments=rest, choice=event.choice)]
 
-    def _require_joined(self) -> None:
-        if not self.joined:
+    def _is_new(self, rest: str) -> bool:
+        """Whether there is a rest that the client should get. Raises MismatchError where it is too early."""
+        if not rest or (rest.isspace() and not self._nearly_joined):
+            return False
+        self._require_all()
+        return True
+
+    def _require_all(self) -> None:
+        if not self._nearly_joined:
             raise MismatchError("it leaves out what was already said")
-
-
-def _beyond(said: str, at: int, piece: str) -> tuple[str, int]:
-    """What of `piece`, which begins at `at` of `said`, goes beyond it; and where it ends."""
-    end = at + len(piece)
-    overlap = said[at:end]
-    if not piece.startswith(overlap):
-        raise MismatchError("it goes on in other words")
-    return piece[len(overlap) :], end
 
 
 # How far back a boundary between words is looked for, in characters.

@@ -83,6 +83,11 @@ class ReasoningSplitter:
         self._open: dict[int, _Choice] = {}
         self._settled: set[int] = set()
 
+    @property
+    def passes_text(self) -> bool:
+        """Whether the answer's only choice is past all that could be read in it."""
+        return bool(self._settled)
+
     def feed(self, event: Event) -> Iterable[Event]:
         if isinstance(event, Text) and event.choice in self._settled:
             return (event,)

@@ -14,6 +14,18 @@ class EventTooLongError(ValueError):
     """A line, or the data of one event, is longer than the parser may hold."""
 
 
+def _whole_events(piece: bytes) -> list[bytes]:
+    """The data of a piece that is nothing but whole events of one line each, as engines nearly always send.
+
+    Nothing where it is anything else.
+    """
+    events = piece[:-2].split(b"\n\n")
+    for event in events:
+        if not event.startswith(b"data: ") or b"\n" in event:
+            return []
+    return [event[6:] for event in events]
+
+
 class SseParser:
     """Turns the bytes of one stream into the data of its events.
 
@@ -32,20 +44,22 @@ class SseParser:
         self._data_bytes = 0
         self.too_long: EventTooLongError | None = None
 
+    @property
+    def between_events(self) -> bool:
+        """Whether nothing of an event is waiting for its rest."""
+        return not (self._buffer or self._data or self._after_cr or self._at_start or self.too_long)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of each event that `piece` completes."""
-        # What engines send nearly always: a piece that is one whole event of one line.
         if (
-            not self._buffer
-            and piece.startswith(b"data: ")
+            not (self._buffer or self._data or self._after_cr or self.too_long)
             and piece.endswith(b"\n\n")
-            and piece.find(b"\n") == len(piece) - 2
-            and b"\r" not in piece
-            and not (self._data or self._after_cr or self.too_long)
             and len(piece) <= self._max
+            and b"\r" not in piece
+            and (whole := _whole_events(piece))
         ):
             self._at_start = False
-            return [piece[6:-2]]
+            return whole
         found: list[bytes] = []
         if self.too_long is None:
             try:

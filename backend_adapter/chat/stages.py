@@ -9,8 +9,14 @@ from backend_adapter.chat.events import Event
 class Stage(Protocol):
     """One step: an event in, the events that replace it out, possibly none yet.
 
+    `passes_text` tells, where an answer has one choice only, that its text passes unchanged from now on,
+    until something else comes.
+
     A stream ends with Usage, Finish or Failure, so a stage that holds something back gives it out by then.
     """
+
+    @property
+    def passes_text(self) -> bool: ...
 
     def feed(self, event: Event) -> Iterable[Event]:
         """What `event` turns into, in order; consume it fully before feeding the next event."""
@@ -22,6 +28,11 @@ class Stages:
 
     def __init__(self, steps: Sequence[Stage]) -> None:
         self._steps = tuple(steps)
+
+    @property
+    def passes_text(self) -> bool:
+        """Whether text passes all of them."""
+        return all(step.passes_text for step in self._steps)
 
     def feed(self, event: Event) -> Iterable[Event]:
         """What `event` turns into after the last step."""

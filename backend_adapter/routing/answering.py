@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from backend_adapter.chat.decode import Tokens
 from backend_adapter.chat.events import Event, Failure, Finish, Usage
-from backend_adapter.chat.ledger import Ledger, MismatchError
+from backend_adapter.chat.ledger import Ledger
+from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.errors import AdapterError, NoUpstreamError, RequestError
 from backend_adapter.routing.attempt import Attempt
 from backend_adapter.routing.continuation import Ask, Plan, first, ways_on
@@ -72,17 +73,23 @@ class Answering:
         except MismatchError as mismatch:
             return await self._go_on(self._mismatched(mismatch))
 
-    async def flow(self, sink: Callable[[list[Event]], bool]) -> None:
-        """Hand events to `sink` the moment they arrive, as long as it wants them and all is well."""
-        note = self._ledger.add
+    async def flow(
+        self, sink: Callable[[list[Event]], bool], say: Callable[[str], bool] | None
+    ) -> None:
+        """Hand events to `sink` and text to `say` the moment they arrive, as long as all is well."""
+        note, note_text = self._ledger.add, self._ledger.add_text
 
         def take(events: list[Event]) -> bool:
             note(events)
             return sink(events)
 
+        def take_text(text: str) -> bool:
+            note_text(text)
+            return say(text)  # type: ignore[misc]
+
         if self._attempt is not None and self._failure is None and not self._over:
             self._tried.clear()
-            await self._attempt.flow(take)
+            await self._attempt.flow(take, take_text if say else None)
 
     async def _given(self, events: list[Event]) -> list[Event]:
         """Take note of what the client gets next."""
@@ -102,11 +109,13 @@ class Answering:
             return events
         return await self._go_on(last)  # type: ignore[arg-type]
 
-    def _missing_usage(self) -> list[Event]:
-        """Token counts where the upstream told none: what was generated, piece by piece."""
+    def _missing_usage(self, tokens: Tokens | None = None) -> list[Event]:
+        """Token counts where the upstream told none: of its tokens, or else of what came, piece by piece."""
         if self._counted or self._ask.choices != 1:
             return []
         self._counted = True
+        if tokens is not None and tokens.prompt:
+            return [Usage(len(tokens.prompt), len(tokens.generated))]
         return [Usage(self._ask.prompt_estimate, self._ledger.pieces)]
 
     async def _begin(self) -> list[Event]:
@@ -125,7 +134,9 @@ class Answering:
         raise _all_failed(errors)
 
     async def _first(self, replica: Replica) -> list[Event]:
-        attempt = Attempt(replica, first(self._ask, replica.capabilities), self._cost, self._ledger)
+        engine = replica.upstream.settings.engine
+        plan = first(self._ask, replica.capabilities, engine)
+        attempt = Attempt(replica, plan, self._cost, self._ledger)
         try:
             events = await attempt.begin(self._ask.choices)
         except AdapterError as error:
@@ -193,11 +204,7 @@ class Answering:
             self._attempt = None
         if self._ask.choices == 1 and self._ledger.phase == "finished":
             self._over = True
-            return self._missing_usage()
-        if self._ask.choices == 1 and self._ledger.whole_call():
-            # Nothing of the call is missing but the word that it is over.
-            self._over = True
-            return [Finish("tool_calls"), *self._missing_usage()]
+            return self._missing_usage(tokens)
         if len(self.gone_on_from) < _MAX_CONTINUATIONS:
             for replica in self._others(broken.replica if broken else None, failure):
                 events = await self._go_on_at(replica, tokens)
@@ -205,6 +212,9 @@ class Answering:
                     self._tell(broken, replica)
                     return await self._given(events)
         self._over = True
+        if self._ask.choices == 1 and self._ledger.whole_call():
+            # Nothing of the call is missing but the word that it is over.
+            return [Finish("tool_calls"), *self._missing_usage(tokens)]
         remedy = "No replica could go on with the answer." if len(self._order()) > 1 else ""
         return [
             Failure(f"{failure.message} {remedy}".strip(), code=failure.code, status=failure.status)

@@ -7,16 +7,19 @@ import msgspec
 
 from backend_adapter.chat.decode import Tokens
 from backend_adapter.chat.events import Event, Failure, Text, Usage
-from backend_adapter.chat.ledger import Joiner, Ledger, MismatchError
+from backend_adapter.chat.ledger import Joiner, Ledger
+from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.chat.stages import Stage
 from backend_adapter.errors import AdapterError, RequestError, UpstreamError, UpstreamTimeoutError
-from backend_adapter.routing.continuation import Plan
+from backend_adapter.routing.continuation import Plan, without_last
 from backend_adapter.routing.replica import Replica
 from backend_adapter.upstreams.answer import UpstreamAnswer
 from backend_adapter.upstreams.faults import REQUEST_FAULTS
 
 # What an upstream answers to a path that it does not have.
 _NOT_OFFERED = ("upstream_failed", "refused_by_upstream", "upstream_key_refused")
+# Of UTF-8 (RFC 3629, section 3); a token has at least one.
+_MAX_BYTES_OF_A_CHARACTER = 4
 
 
 class Attempt:
@@ -47,10 +50,10 @@ class Attempt:
         asked = time()
         self.replica.begin(self._cost)
         try:
-            plan = self.plan
             told: list[Event] = []
+            raw = await self._text_before()
+            plan = self.plan
             if plan.reader is not None:
-                raw = "" if plan.raw is None else await self._text_of(plan.raw)
                 self._reader = plan.reader(raw)
                 told = self._new([Text(raw)]) if raw else []
             self._answer = await self.replica.upstream.ask(plan.path, plan.body, choices)
@@ -77,10 +80,12 @@ class Attempt:
                 return new
         return []
 
-    async def flow(self, sink: Callable[[list[Event]], bool]) -> None:
-        """Hand events to `sink` the moment they arrive, while they need nothing but passing on."""
+    async def flow(
+        self, sink: Callable[[list[Event]], bool], say: Callable[[str], bool] | None
+    ) -> None:
+        """Hand events to `sink` and text to `say` the moment they arrive, while they need nothing more."""
         if self._answer is not None and self._joiner is None and self._reader is None:
-            await self._answer.flow(sink)
+            await self._answer.flow(sink, say)
 
     def _new(self, events: list[Event]) -> list[Event]:
         if self._reader is not None:
@@ -108,6 +113,21 @@ class Attempt:
             completion_tokens=usage.completion_tokens + kept,
         )
 
+    async def _text_before(self) -> str:
+        """What the plan's token ids say, without half a character at the end, which is generated anew.
+
+        vLLM 0.32 tells the whole prompt as its answer when it is asked to go on from half a character.
+        """
+        text = ""
+        for _ in range(_MAX_BYTES_OF_A_CHARACTER):
+            if not self.plan.raw:
+                return text
+            text = await self._text_of(self.plan.raw)
+            if not text.endswith("\ufffd"):
+                return text
+            self.plan = without_last(self.plan)
+        raise MismatchError("its last tokens are no text")
+
     async def _text_of(self, tokens: Sequence[int]) -> str:
         """The text of token ids, special tokens included, as this upstream's tokenizer has it.
 
@@ -124,8 +144,6 @@ class Attempt:
             if error.code in _NOT_OFFERED:
                 raise MismatchError("it tells no text of token ids") from None
             raise
-        if text.endswith("\ufffd"):
-            raise MismatchError("its last token is half a character")
         return text
 
     @property
@@ -137,8 +155,8 @@ class Attempt:
         if self.plan.way in ("anew", "replay"):
             return told
         if self.plan.way == "tokens" and self._before is not None:
-            whole = [*self._before.generated, *told.generated]
-            return Tokens(self._before.prompt, whole, len(whole))
+            generated = [*self._before.generated[: self.plan.kept], *told.generated]
+            return Tokens(self._before.prompt, generated, len(generated), told.whole)
         return None
 
     def failed(self, failure: Failure) -> None:

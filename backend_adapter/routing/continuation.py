@@ -10,21 +10,19 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from backend_adapter.chat.call_syntax import TextCalls
 from backend_adapter.chat.decode import Tokens
 from backend_adapter.chat.events import Event, Finish, Text, ToolCallDelta
 from backend_adapter.chat.ledger import Ledger, Start, safe_end
-from backend_adapter.chat.reasoning import reasoning_stages
 from backend_adapter.chat.stages import Stage, Stages
 from backend_adapter.chat.tool_prompt import asking_for_a_call
 from backend_adapter.chat.tool_schema import Tool, read_tools
+from backend_adapter.routing.reading import as_engine
 from backend_adapter.upstreams.capabilities import PREFILL_FIELDS, TOKEN_FIELDS, Capabilities
 
 Way: TypeAlias = Literal["anew", "tokens", "prefill", "schema", "replay"]
 
-# Fields that hold an answer to a form from its first token on; an engine that is given the beginning in
-# the prompt would want that form to begin once more. llama.cpp alone counts the beginning in.
-_FORMS = ("response_format", "structured_outputs")
+# So many token ids certainly hold a whole character at their end, or show that there is none.
+_LAST_TOKENS = 8
 # Fields that look back at what was generated, and not at the prompt in which an answer's beginning would be.
 # llama.cpp makes no difference between the two.
 _LOOKING_BACK = ("stop", "frequency_penalty", "presence_penalty")
@@ -63,6 +61,24 @@ class Ask(msgspec.Struct, frozen=True):
         return self.body.get("temperature") == 0 or self.body.get("top_k") == 1
 
     @property
+    def repeats(self) -> bool:
+        """Whether the same request may be hoped to give the same answer."""
+        return self.greedy or "seed" in self.body
+
+    @property
+    def formed(self) -> bool:
+        """Whether the answer is held to a form as a whole."""
+        form = self.body.get("response_format")
+        return "structured_outputs" in self.body or bool(form and form.get("type") != "text")
+
+    @property
+    def holds_calls(self) -> bool:
+        """Whether tool calls are held to a form by the engine."""
+        tools = self.body.get("tools") or ()
+        forced = self.body.get("tool_choice", "auto") not in ("auto", "none")
+        return forced or any(tool["function"].get("strict") for tool in tools)
+
+    @property
     def prompt_estimate(self) -> int:
         """About how many tokens the prompt has."""
         return len(msgspec.json.encode(self.body)) // BYTES_PER_TOKEN
@@ -76,8 +92,8 @@ class Ask(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """One way to ask: the request, where its answer begins, and what reads it (None: as it is).
 
-    `raw` are token ids whose text, told by the upstream, comes before what it generates. `kept` is how
-    many tokens of the answer stand in the prompt.
+    `raw` are token ids, the last ones in the prompt, whose text the upstream has to tell first. `kept` is
+    how many tokens of the answer stand in the prompt.
     """
 
     way: Way
@@ -89,12 +105,28 @@ class Plan(msgspec.Struct, frozen=True):
     kept: int = 0
 
 
-def first(ask: Ask, capabilities: Capabilities) -> Plan:
+def without_last(plan: Plan) -> Plan:
+    """A plan that goes on from token ids, with the last of them generated anew."""
+    body = {**plan.body, "prompt": plan.body["prompt"][:-1]}
+    if "max_tokens" in body:
+        body["max_tokens"] += 1
+    raw = (plan.raw or ())[:-1]
+    return msgspec.structs.replace(plan, body=body, raw=raw, kept=plan.kept - 1)
+
+
+def first(ask: Ask, capabilities: Capabilities, engine: str) -> Plan:
     """Ask for an answer from its beginning."""
-    body = ask.body
+    body = _body(ask, engine)
     if capabilities.tokens and ask.choices == 1:
         body = {**body, **TOKEN_FIELDS}
     return Plan("anew", ask.path, body)
+
+
+def _body(ask: Ask, engine: str) -> dict[str, Any]:
+    if engine == "vllm" and ask.reads_calls and ask.body.get("tools"):
+        # Without a parser of its own vLLM refuses to let the model choose; its template shows the tools anyway.
+        return {**ask.body, "tool_choice": "none"}
+    return ask.body
 
 
 def ways_on(
@@ -107,25 +139,29 @@ def ways_on(
     if ask.choices != 1:
         return []
     if ledger.phase == "nothing":
-        return [first(ask, capabilities)]
+        return [first(ask, capabilities, engine)]
+    ask = msgspec.structs.replace(ask, body=_body(ask, engine))
     ways: list[Plan | None] = []
-    formed = any(name in ask.body for name in _FORMS)
-    replay = Plan("replay", ask.path, first(ask, capabilities).body) if ask.greedy else None
+    begun = first(ask, capabilities, engine)
+    replay = Plan("replay", begun.path, begun.body) if ask.repeats else None
     looks_back = engine != "llama.cpp" and any(ask.body.get(name) for name in _LOOKING_BACK)
-    if formed or looks_back:
-        # What is held to a form is not cut into tokens as a tokenizer would cut it.
+    if ask.greedy and (ask.formed or ask.holds_calls or looks_back):
         ways.append(replay)
-    if capabilities.tokens and tokens is not None and tokens.prompt and tokens.generated:
-        ways.append(_from_tokens(ask, ledger, tokens))
+    # An engine that is given half of a form would begin the form once more, and without it write anything;
+    # llama.cpp alone counts in what is there.
+    free = engine == "llama.cpp" or not ask.formed
+    known = tokens if tokens is not None and tokens.prompt and tokens.generated else None
+    if capabilities.tokens and known is not None and free:
+        ways.append(_from_tokens(ask, ledger, known))
     if capabilities.continuation == "prefill":
         if ask.path == "completions":
             ways += _from_prompt(ask, ledger)
-        elif ledger.phase == "text" and (not formed or engine == "llama.cpp"):
+        elif ledger.phase == "text" and free:
             ways += _from_text(ask, ledger, engine)
         elif ledger.phase == "reasoning" and engine == "llama.cpp":
             ways += _from_reasoning(ask, ledger)
     ways.append(replay)
-    if ledger.phase == "call" and engine == "llama.cpp":
+    if ledger.phase == "call" and engine == "llama.cpp" and not ledger.whole_call():
         ways.append(_from_arguments(ask, ledger))
     return _distinct(ways)
 
@@ -150,8 +186,7 @@ def _shortened(body: dict[str, Any], pieces: int) -> dict[str, Any]:
 
 def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     said = len(tokens.generated)
-    dropped = (*_CHAT_ONLY, *_FORMS)
-    body = {key: value for key, value in ask.body.items() if key not in dropped}
+    body = {key: value for key, value in ask.body.items() if key not in _CHAT_ONLY}
     if (limit := ask.limit) is not None:
         body["max_tokens"] = limit
         body.pop("max_completion_tokens", None)
@@ -159,11 +194,13 @@ def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     body |= TOKEN_FIELDS
     body["prompt"] = [*(tokens.prompt or ()), *tokens.generated]
     whole = Start(len(ledger.reasoning.text()), len(ledger.text.text()))
-    tools = read_tools(ask.body)
-    engine_reads = bool(ledger.reasoning.count or ledger.calls or (tools and not ask.reads_calls))
+    chosen = ask.body.get("tool_choice") != "none" and not ask.reads_calls
+    tools = read_tools(ask.body) if chosen else ()
+    engine_reads = bool(ledger.reasoning.count or ledger.calls or tools)
     if ask.path == "completions" or not engine_reads:
         if not ask.body.get("stop"):
-            return Plan("tokens", "completions", body, whole, kept=said)
+            last = None if tokens.whole else tuple(tokens.generated[-_LAST_TOKENS:])
+            return Plan("tokens", "completions", body, whole, raw=last, kept=said)
         # An engine holds back what may become a stop word, so the text is behind the tokens.
         raw = tuple(tokens.generated)
         return Plan("tokens", "completions", body, Start(), lambda _: Stages([]), raw, said)
@@ -173,8 +210,7 @@ def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     thought = bool(ledger.reasoning.count)
 
     def reader(raw: str) -> Stage:
-        starts_open = thought and not raw.lstrip().startswith(("<think>", "<|"))
-        return Stages([*reasoning_stages(starts_open=starts_open), TextCalls(tools)])
+        return as_engine(tools, raw, thought=thought)
 
     return Plan("tokens", "completions", body, Start(), reader, tuple(tokens.generated), said)
 
@@ -276,6 +312,8 @@ def _held_to(tool: Tool) -> dict[str, Any]:
 
 class _Arguments:
     """Reads a text as the rest of one tool call's arguments."""
+
+    passes_text = False
 
     def __init__(self, index: int) -> None:
         self._index = index

@@ -24,7 +24,9 @@ class Replica:
         self.model = model
         self._wake = wake
         self.circuit = Circuit()
-        self.capabilities = Capabilities()
+        # An upstream of many models is not asked for a token of each; what the settings say holds all the same.
+        said = upstream.settings.continuation
+        self.capabilities = Capabilities() if said == "auto" else Capabilities(said)
         self.running = 0
         self.outstanding_tokens = 0
         self.failures = 0

@@ -18,7 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import matrix
+from benchmarks.faults.cases import Row, cases
+from benchmarks.faults.matrix import run
 from benchmarks.faults.report import soak_lines, table
 from benchmarks.faults.soak import Soak, as_json, soak
 from hoheit.progress import Progress
@@ -45,17 +46,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_matrix(folder: Path, only: str, progress: Progress) -> list[matrix.Row]:
-    wanted = [case for case in matrix.cases() if only in case.name]
+def _run_matrix(folder: Path, only: str, progress: Progress) -> list[Row]:
+    wanted = [case for case in cases() if only in case.name]
     with progress.step(f"{len(wanted)} faults") as step:
-        done: list[matrix.Row] = []
+        done: list[Row] = []
 
-        def note(row: matrix.Row) -> None:
+        def note(row: Row) -> None:
             done.append(row)
             broken = sum(bool(each.broken) for each in done)
             step.update(f"{len(done)} done, {broken} broken")
 
-        return asyncio.run(matrix.run(folder, wanted, note))
+        return asyncio.run(run(folder, wanted, note))
 
 
 def _run_soak(folder: Path, options: argparse.Namespace, progress: Progress) -> Soak:
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the matrix, or the soak, and print what became of it; ends with 1 where something broke."""
     options = _parser().parse_args(arguments)
     if options.list:
-        print("\n".join(case.name for case in matrix.cases()))
+        print("\n".join(case.name for case in cases()))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     progress = Progress()

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.faults.asked import Asked, RefusedError, finish_reason, read
 from benchmarks.faults.connection import Connection
-from benchmarks.faults.model import END, TOKENS, Token, next_token
+from benchmarks.faults.model import END, TOKENS, WHOLE, Token, next_token
 from benchmarks.faults.shapes import AFTER, BEFORE, WITHIN
 
 # Between two tokens, in seconds: so that they arrive one by one.
@@ -125,7 +125,9 @@ class EngineServer:
         for number, (named, where) in enumerate(json.loads((folder / "faults").read_text())):
             with suppress(FileExistsError):
                 (folder / f"taken-{number}").touch(exist_ok=False)
-                shape, at = named, where
+                # Faults are told by the tokens of a whole answer; here there are only the arguments.
+                offset = WHOLE.marks["call"] if asked.way == "schema" else 0
+                shape, at = named, where - offset
                 break
         note: dict[str, Any] = {"way": asked.way, "said": len(asked.said), "shape": shape}
         note |= {"limit": asked.limit, "process": os.getpid()}

@@ -1,121 +1,29 @@
-"""Every fault at every place of an answer, for every kind of engine, each through the real adapter."""
+"""Runs the matrix: each case through the real adapter, against the answer that nobody disturbed."""
 
 import asyncio
 import json
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGKILL
-from typing import Literal
 
 import aiohttp
 
+from benchmarks.faults.cases import HARMLESS, Case, Row
 from benchmarks.faults.client import Answer, Client
 from benchmarks.faults.forms import Engine
-from benchmarks.faults.judge import Expected, faults_of_error, faults_of_whole
-from benchmarks.faults.model import WHOLE, Place
+from benchmarks.faults.judge import faults_of_error, faults_of_whole
+from benchmarks.faults.model import Place
 from benchmarks.faults.processes import EngineProcess, Nursery, adapter, nursery
-from benchmarks.faults.shapes import AFTER, BEFORE, WITHIN
 
 # Cases at the same time; those that wait for a time limit to pass are mixed among those that do not.
 _AT_ONCE = 32
 # Those that end a whole process, which then is the case's own.
 _OWN_PROCESS = ("kill", "stop", "refused")
-# What must not have another replica go on.
-_HARMLESS = ("drip", "done-twice")
 _TRIES = 30
 _CASE_S = 60
-
-Where = Literal[
-    "before headers", "before text", "reasoning", "text", "call", "half-character", "end"
-]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One fault at one place: what the first request meets, and what its client should get."""
-
-    engine: Engine
-    greedy: bool
-    where: Where
-    shape: str
-    expected: Expected
-
-    @property
-    def name(self) -> str:
-        """A name that is also a model's."""
-        decoding = "greedy" if self.greedy else "sampled"
-        words = (self.engine, decoding, self.where, self.shape)
-        return "-".join(words).replace(" ", "-").replace(".", "")
-
-    @property
-    def place(self) -> Place:
-        """Where the answer is when the fault comes."""
-        if self.where in ("before headers", "before text"):
-            return "before"
-        return "reasoning" if self.where == "half-character" else self.where  # type: ignore[return-value]
-
-    @property
-    def at(self) -> int:
-        """At which token the fault comes."""
-        if self.where == "before headers":
-            return -1
-        if self.where == "before text":
-            return 0
-        if self.where == "end":
-            return len(WHOLE.positions)
-        if self.where == "half-character":
-            return WHOLE.positions.index((" 🎉".encode()[:3],)) + 1
-        # A sampled answer is gone on with from the text as it is, so its last token must be readable.
-        return WHOLE.middle(self.place, clean=not self.greedy and self.engine != "vllm")
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one case; `way` is how the answer was gone on with, `broken` what was wrong."""
-
-    engine: str
-    decoding: str
-    where: str
-    shape: str
-    expected: str
-    way: str
-    broken: str
-
-    @classmethod
-    def of(cls, case: Case, way: str, wrong: Sequence[str]) -> "Row":
-        """The row of a case."""
-        decoding = "greedy" if case.greedy else "sampled"
-        found = (case.engine, decoding, case.where, case.shape, case.expected)
-        return cls(*found, way, "; ".join(wrong))
-
-    def as_json(self) -> dict[str, str]:
-        """The row as an object."""
-        return asdict(self)
-
-
-def cases() -> Iterator[Case]:
-    """All of them."""
-    engines: tuple[Engine, ...] = ("vllm", "llama.cpp", "openai")
-    for engine in engines:
-        for greedy in (True, False):
-            for shape in ("refused", *BEFORE):
-                expected: Expected = "refused" if shape == "status-400" else "whole"
-                yield Case(engine, greedy, "before headers", shape, expected)
-            for shape in WITHIN:
-                yield Case(engine, greedy, "before text", shape, "whole")
-                lost = engine == "openai" and not greedy and shape not in _HARMLESS
-                kept: Expected = "error" if lost else "whole"
-                yield Case(engine, greedy, "reasoning", shape, kept)
-                yield Case(engine, greedy, "text", shape, kept)
-                yield Case(engine, greedy, "call", shape, kept)
-            for shape in AFTER:
-                yield Case(engine, greedy, "end", shape, "whole")
-    for greedy in (True, False):
-        yield Case("vllm", greedy, "half-character", "reset", "whole")
 
 
 class Bench:
@@ -178,7 +86,7 @@ class Bench:
         self._number += 1
         folder = self._nursery.folder / str(self._number)
         folder.mkdir()
-        (folder / "faults").write_text(json.dumps([(case.shape, case.at)]))
+        (folder / "faults").write_text(json.dumps(case.faults))
 
         def heard(place: Place) -> None:
             if place == case.place:
@@ -192,7 +100,7 @@ class Bench:
             heard=heard,
         )
         asked = [json.loads(line) for line in (folder / "asked").read_text().splitlines()]
-        met = (folder / "taken-0").exists() and asked[0]["shape"] == case.shape
+        met = [each["shape"] for each in asked if each["shape"]] == [s for s, _ in case.faults]
         shutil.rmtree(folder)
         way = self._way(case, [str(each["way"]) for each in asked])
         wrong = [] if met else ["the fault was not met"]
@@ -211,14 +119,14 @@ class Bench:
         if case.expected == "error":
             return faults_of_error(answer, case.place)
         wrong = []
-        if (case.shape in _HARMLESS or case.where == "end") and way:
+        if (case.shape in HARMLESS or case.where == "end") and way:
             wrong.append(f"{way}, though nothing was missing")
-        if case.shape not in _HARMLESS and case.where != "end" and not way:
+        if case.shape not in HARMLESS and case.where != "end" and not way:
             wrong.append("nobody else was asked")
         undisturbed = self._undisturbed[case.engine]
         noted = bool(way) and case.place != "before"
         # Where the token counts never came they are estimated.
-        counted = "about" if case.where == "end" and case.shape not in _HARMLESS else way
+        counted = "about" if case.where == "end" and case.shape not in HARMLESS else way
         return wrong + faults_of_whole(
             answer, undisturbed, greedy=case.greedy, way=counted, noted=noted
         )

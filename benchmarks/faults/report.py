@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.faults.matrix import Row
+from benchmarks.faults.cases import Row
 from benchmarks.faults.soak import Soak
 
 
@@ -24,8 +24,8 @@ def table(rows: Sequence[Row]) -> str:
         "| where | fault | " + " | ".join(f"{engine} {how}" for engine, how in kinds) + " |",
         "|---" * (len(kinds) + 2) + "|",
     ]
-    for (where, ways), shapes in lines.items():
-        found.append(f"| {where} | {', '.join(shapes)} | " + " | ".join(ways) + " |")
+    for (where, how), shapes in lines.items():
+        found.append(f"| {where} | {', '.join(shapes)} | " + " | ".join(how) + " |")
     for row in rows:
         if row.broken:
             named = (row.engine, row.decoding, row.where, row.shape)

@@ -88,10 +88,11 @@ class _Herd:
                 since = down.setdefault(place, time.monotonic())
                 if psutil.pid_exists(engine.pid) and time.monotonic() - since < _STOPPED_S:
                     continue
+                if psutil.pid_exists(engine.pid):
+                    engine.send(SIGKILL)
+                    continue
                 self.lost += 1
-                engine.send(SIGKILL)
-                while psutil.pid_exists(engine.pid):
-                    await asyncio.sleep(_LOOK_EVERY_S)
+                down.pop(place)
                 self.running[place] = await self._nursery.engine(engine.port)
 
     async def disturb(self) -> None:

@@ -18,6 +18,8 @@ class ConstrainedCall:
     After a Failure nothing more comes.
     """
 
+    passes_text = False
+
     def __init__(self, tools: Sequence[Tool]) -> None:
         self._tools = tuple(tools)
         self._texts: dict[int, list[str]] = {}

@@ -89,6 +89,8 @@ class TextCalls:
     reason becomes `tool_calls` when a complete answer made a call. After a Failure nothing more comes.
     """
 
+    passes_text = False
+
     def __init__(self, tools: Sequence[Tool]) -> None:
         self._tools = frozenset(tool.name for tool in tools)
         self._choices: dict[int, _Choice] = {}

@@ -54,6 +54,10 @@ class ResponsesEncoder:
             return begun + self._finish(complete=self._response.complete)
         return begun + self._write(event)
 
+    def text(self, text: str) -> bytes:
+        """The frames that say one more piece of text."""
+        return self.frame(Text(text))
+
     def note(self, text: str) -> bytes:
         """A line of our own about how the answer came about: a comment, which no client trips over."""
         return b": " + plain_text(text).encode() + b"\n\n"

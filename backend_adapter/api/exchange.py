@@ -155,9 +155,11 @@ class Exchange:
             frames = encoder.frames(new)
             return not frames or write(frames)
 
+        say_text = encoder.text
+
         def say(text: str) -> bool:
             outcome.chunks += 1
-            return write(encoder.text(text))
+            return write(say_text(text))
 
         await parts.flow(take, say)
 

@@ -13,7 +13,12 @@ PUSH = "hoheit.push"
 
 
 class Push(Protocol):
-    """Writes a piece of a response's body whose head has been sent."""
+    """Writes a piece of a response's body whose head has been sent.
+
+    `written_at` is when it last did, by the event loop's clock.
+    """
+
+    written_at: float
 
     def write(self, piece: bytes) -> bool:
         """Write without waiting; False where the next piece has to wait for the client."""
@@ -25,6 +30,8 @@ class _Push:
         self._protocol = protocol
         self._scope = scope
         self._cycle: RequestResponseCycle | None = None
+        self._time = protocol.loop.time
+        self.written_at = 0.0
 
     def write(self, piece: bytes) -> bool:
         protocol = self._protocol
@@ -40,6 +47,7 @@ class _Push:
         if cycle.chunked_encoding:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         transport.write(piece)
+        self.written_at = self._time()
         return not protocol.flow.write_paused
 
 

@@ -163,17 +163,12 @@ class EventStream(Response):
         self._comments: set[asyncio.Task[None]] = set()
         self._timer = self._loop.call_later(self._every_s, self._look_at_the_clock)
         frames, write, time, push = self._frames, self._write, self._loop.time, self._push
-
-        def write_now(frame: bytes) -> bool:
-            self._active_at = time()
-            return push is not None and push.write(frame)
-
         try:
             while frame := await frames.read():
                 self._active_at = time()
                 await write(frame)
                 if push is not None:
-                    await frames.flow(write_now)
+                    await frames.flow(push.write)
             await self._end()
         except asyncio.CancelledError:
             if self._stuck:
@@ -207,7 +202,8 @@ class EventStream(Response):
 
     def _look_at_the_clock(self) -> None:
         """One timer for both: silence is broken, and a write that takes too long is given up."""
-        silence = self._loop.time() - self._active_at
+        pushed_at = 0.0 if self._push is None else self._push.written_at
+        silence = self._loop.time() - max(self._active_at, pushed_at)
         if self._writing:
             wait = self._write_timeout_s - silence
             if wait <= 0:

@@ -121,11 +121,19 @@ class Response(asyncio.Protocol):
         if not self._in_body and self._header_bytes > _MAX_HEADER_BYTES:
             self._fail(NotHttpError("its headers do not end"))
             return
-        if self._sink is None:
-            self._wake()
-        elif self._pieces:
-            self._hand_over(self._sink)
-        elif self.complete:
+        sink = self._sink
+        if sink is None or not self._pieces:
+            if sink is None or self.complete:
+                self._wake()
+            return
+        pieces, self._pieces, self._buffered = self._pieces, [], 0
+        try:
+            more = sink(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        except Exception as error:  # noqa: BLE001 - the next read raises it
+            self._fail(error)
+            return
+        if not more or self.complete:
+            self._sink = None
             self._wake()
 
     def eof_received(self) -> bool:
@@ -223,17 +231,6 @@ class Response(asyncio.Protocol):
             pass
         finally:
             self._sink = None
-
-    def _hand_over(self, sink: Callable[[bytes], bool]) -> None:
-        pieces, self._pieces, self._buffered = self._pieces, [], 0
-        try:
-            more = sink(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        except Exception as error:  # noqa: BLE001 - the next read raises it
-            self._fail(error)
-            return
-        if not more or self.complete:
-            self._sink = None
-            self._wake()
 
     async def _wait(self) -> None:
         if self._error is not None:

@@ -12,8 +12,17 @@ from backend_adapter.upstreams.faults import OVERLOADED
 _NEWEST = 0.3
 # A time to first token counts for so long; after it a slow replica gets another chance. In seconds.
 _REMEMBERED_S = 30.0
-# A failure to connect, a broken stream or a silence speaks about the server, not about one request.
-_AT_ONCE = frozenset({"upstream_unreachable", "upstream_timeout", "incomplete", "unreadable_chunk"})
+# A failure to connect, a broken stream, a silence or an error within an answer (vLLM's last word when its
+# engine has died) speaks about the server, not about one request. A wrong suspicion costs half a second.
+_AT_ONCE = frozenset(
+    {
+        "upstream_unreachable",
+        "upstream_timeout",
+        "upstream_error",
+        "incomplete",
+        "unreadable_chunk",
+    }
+)
 
 
 class Replica:

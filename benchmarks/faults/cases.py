@@ -67,7 +67,9 @@ class Case:
             return [(self.shape, self._at)]
         first, second, further = _TWICE[self.where]
         clean = not self.greedy and self.engine != "vllm"
-        again = WHOLE.marks["call"] if further < 0 else WHOLE.middle(second, clean=clean) + further
+        # After the mark of a call, before its name: a reader cannot know yet whether it is one.
+        mark = WHOLE.marks["call"] - 1
+        again = mark if further < 0 else WHOLE.middle(second, clean=clean) + further
         return [(self.shape, WHOLE.middle(first, clean=clean)), (self.shape, again)]
 
     @property

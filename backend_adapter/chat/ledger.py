@@ -23,29 +23,33 @@ _LAST_PIECES = 64
 class Pieces:
     """A text that grows piece by piece; a piece is about a token."""
 
-    __slots__ = ("_blocks", "_pieces", "count")
+    __slots__ = ("_blocks", "count", "loose")
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
-        self._pieces: list[str] = []
+        self.loose: list[str] = []
         self.count = 0
 
     def add(self, piece: str) -> None:
-        self._pieces.append(piece)
+        self.loose.append(piece)
         self.count += 1
-        if len(self._pieces) >= _LOOSE_PIECES:
-            self._blocks.append("".join(self._pieces[:-_LAST_PIECES]))
-            del self._pieces[:-_LAST_PIECES]
+        if len(self.loose) >= _LOOSE_PIECES:
+            self.compact()
+
+    def compact(self) -> None:
+        """Put all but the last pieces together."""
+        self._blocks.append("".join(self.loose[:-_LAST_PIECES]))
+        del self.loose[:-_LAST_PIECES]
 
     def text(self) -> str:
         """The whole of it."""
-        return "".join([*self._blocks, *self._pieces])
+        return "".join([*self._blocks, *self.loose])
 
     def beyond(self, end: int) -> int:
         """How many pieces are not within its first `end` characters."""
-        position = sum(map(len, self._blocks)) + sum(map(len, self._pieces))
+        position = sum(map(len, self._blocks)) + sum(map(len, self.loose))
         beyond = 0
-        for piece in reversed(self._pieces):
+        for piece in reversed(self.loose):
             if position <= end:
                 break
             position -= len(piece)
@@ -76,7 +80,11 @@ class Ledger:
 
     def add_text(self, text: str) -> None:
         """Note a piece of text."""
-        self.text.add(text)
+        pieces = self.text
+        pieces.loose.append(text)
+        pieces.count += 1
+        if len(pieces.loose) >= _LOOSE_PIECES:
+            pieces.compact()
         self.phase = "text"
         self.pieces += 1
 

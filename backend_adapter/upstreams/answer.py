@@ -78,15 +78,17 @@ class UpstreamAnswer:
         """
         plain_text, parser, response = self._decoder.plain_text, self._parser, self._response
         time, patience = self._time, self._stall_timeout_s
+        between_events = parser.between_events
 
         def take(piece: bytes) -> bool:
+            nonlocal between_events
             if (
                 say is not None
                 and piece.startswith(b"data: {")
                 and piece.endswith(b"}\n\n")
                 and piece.count(b"\n") == 2
                 and b"\r" not in piece
-                and parser.between_events
+                and between_events
                 and self._received < _MAX_ANSWER_BYTES
                 and (text := plain_text(piece[6:-2])) is not None
             ):
@@ -95,6 +97,7 @@ class UpstreamAnswer:
                 return say(text)
             events: list[Event] = []
             self._take(piece, events)
+            between_events = parser.between_events
             if self._decoder.done:
                 self._left = events
                 return False

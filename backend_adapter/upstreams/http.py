@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from backend_adapter.upstreams.rounds import Rounds
+
 # Servers built on uvicorn, vLLM among them, close a connection that is idle for 5 s; one that is just
 # being closed must not be used again. In seconds.
 _KEEP_IDLE_S = 4
@@ -70,8 +72,10 @@ class Response(asyncio.Protocol):
     and is set anew only when it fires. `hurry` brings it forward.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, rounds: Rounds) -> None:
         self._loop = loop
+        self._rounds = rounds
+        self.waiting = 0
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -103,6 +107,11 @@ class Response(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if not self._rounds.put_off(self, data, flowing=self._sink is not None):
+            self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """Read what the connection brought."""
         parser = self._parser
         if parser is None:
             return
@@ -140,6 +149,8 @@ class Response(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self.waiting:
+            self._rounds.go()
         self.closed = True
         if self._in_body and self._until_close and error is None:
             self.complete = True
@@ -225,11 +236,13 @@ class Response(asyncio.Protocol):
         if self._pieces or self.complete or self._error is not None:
             return
         self._sink = sink
+        self._rounds.streams += 1
         try:
             await self._wait()
         except TimeoutError:
             pass
         finally:
+            self._rounds.streams -= 1
             self._sink = None
 
     async def _wait(self) -> None:
@@ -296,6 +309,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[Response]] = {}
+        self._rounds = Rounds()
         self._tls: ssl.SSLContext | None = None
         self._closed = False
 
@@ -339,7 +353,7 @@ class Connections:
         try:
             async with asyncio.timeout(timeout_s):
                 _, response = await loop.create_connection(
-                    lambda: Response(loop),
+                    lambda: Response(loop, self._rounds),
                     origin.host,
                     origin.port,
                     ssl=self._tls_context() if origin.secure else None,

@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 # So often an answer is gone on with at the most: beyond it something is wrong with the request itself.
 _MAX_CONTINUATIONS = 32
 _TIMEOUT = "upstream_timeout"
+_AWAY = "upstream_unreachable"
+# An answer that people have begun to read is worth waiting for a server that is just starting again, or for a
+# link that is down for a moment: so long in all, and so long between two tries, in seconds.
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.5
 
 
 class Answering:
@@ -51,6 +56,8 @@ class Answering:
         self._counted = False
         # The ways on that were tried in vain since the answer last went on.
         self._tried: list[tuple[Replica, Plan]] = []
+        # Whether one that could have gone on was not there.
+        self._away = False
         self.notes: list[str] = []
         self.ttft_s: float | None = None
         self.replica: Replica | None = None
@@ -205,14 +212,22 @@ class Answering:
         if self._ask.choices == 1 and self._ledger.phase == "finished":
             self._over = True
             return self._missing_usage(tokens)
+        called = self._ask.choices == 1 and self._ledger.whole_call()
         if len(self.gone_on_from) < _MAX_CONTINUATIONS:
-            for replica in self._others(broken.replica if broken else None, failure):
-                events = await self._go_on_at(replica, tokens)
-                if events is not None and self._attempt is not None:
-                    self._tell(broken, replica)
-                    return await self._given(events)
+            time = asyncio.get_running_loop().time
+            until = time() + _PATIENCE_S
+            while True:
+                self._away = False
+                for replica in self._others(broken.replica if broken else None, failure):
+                    events = await self._go_on_at(replica, tokens)
+                    if events is not None and self._attempt is not None:
+                        self._tell(broken, replica)
+                        return await self._given(events)
+                if called or not self._away or time() >= until:
+                    break
+                await asyncio.sleep(_PAUSE_S)
         self._over = True
-        if self._ask.choices == 1 and self._ledger.whole_call():
+        if called:
             # Nothing of the call is missing but the word that it is over.
             return [Finish("tool_calls"), *self._missing_usage(tokens)]
         remedy = "No replica could go on with the answer." if len(self._order()) > 1 else ""
@@ -243,6 +258,9 @@ class Answering:
                 log.warning("Upstream %s refuses %s: %s", replica.name, plan.way, error.code)
             except AdapterError as error:
                 log.warning("Upstream %s cannot go on: %s", replica.name, error.code)
+                if error.code == _AWAY:
+                    self._away = True
+                    self._tried.pop()
                 return None
             else:
                 self._take(attempt)

@@ -65,6 +65,7 @@ class _ChunkOut(msgspec.Struct):
 
 
 _ENCODER = msgspec.json.Encoder()
+_encode = _ENCODER.encode
 # Stands for a text in a chunk.
 _HOLE = "\x00"
 
@@ -122,7 +123,7 @@ class StreamEncoder:
     def text(self, text: str) -> bytes:
         """The bytes that say one more piece of the first choice's text."""
         if self._plain and 0 in self._begun:
-            return self._text_before + _ENCODER.encode(text) + self._text_after
+            return self._text_before + _encode(text) + self._text_after
         return self.frame(Text(text))
 
     def note(self, text: str) -> bytes:

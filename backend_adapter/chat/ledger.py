@@ -16,7 +16,7 @@ Phase: TypeAlias = Literal["nothing", "reasoning", "text", "call", "finished"]
 
 # When there are so many pieces, they are put together to save memory in long answers, but for the last
 # ones: how many of them a cut takes away has to be known.
-_LOOSE_PIECES = 256
+LOOSE_PIECES = 256
 _LAST_PIECES = 64
 
 
@@ -33,7 +33,7 @@ class Pieces:
     def add(self, piece: str) -> None:
         self.loose.append(piece)
         self.count += 1
-        if len(self.loose) >= _LOOSE_PIECES:
+        if len(self.loose) >= LOOSE_PIECES:
             self.compact()
 
     def compact(self) -> None:
@@ -80,11 +80,7 @@ class Ledger:
 
     def add_text(self, text: str) -> None:
         """Note a piece of text."""
-        pieces = self.text
-        pieces.loose.append(text)
-        pieces.count += 1
-        if len(pieces.loose) >= _LOOSE_PIECES:
-            pieces.compact()
+        self.text.add(text)
         self.phase = "text"
         self.pieces += 1
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from backend_adapter.chat.decode import Tokens
 from backend_adapter.chat.events import Event, Failure, Finish, Usage
-from backend_adapter.chat.ledger import Ledger
+from backend_adapter.chat.ledger import LOOSE_PIECES, Ledger
 from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.errors import AdapterError, NoUpstreamError, RequestError
 from backend_adapter.routing.attempt import Attempt
@@ -84,14 +84,21 @@ class Answering:
         self, sink: Callable[[list[Event]], bool], say: Callable[[str], bool] | None
     ) -> None:
         """Hand events to `sink` and text to `say` the moment they arrive, as long as all is well."""
-        note, note_text = self._ledger.add, self._ledger.add_text
+        note, ledger = self._ledger.add, self._ledger
+        text_of, loose_pieces = ledger.text, ledger.text.loose
 
         def take(events: list[Event]) -> bool:
             note(events)
             return sink(events)
 
         def take_text(text: str) -> bool:
-            note_text(text)
+            # What `ledger.add_text` does, without a call for each chunk.
+            loose_pieces.append(text)
+            text_of.count += 1
+            ledger.pieces += 1
+            if len(loose_pieces) >= LOOSE_PIECES:
+                text_of.compact()
+            ledger.phase = "text"
             return say(text)  # type: ignore[misc]
 
         if self._attempt is not None and self._failure is None and not self._over:

@@ -107,7 +107,9 @@ class Response(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if not self._rounds.put_off(self, data, flowing=self._sink is not None):
+        if self.waiting or (self._sink is not None and self._rounds.many):
+            self._rounds.put_off(self, data)
+        else:
             self.receive(data)
 
     def receive(self, data: bytes) -> None:
@@ -236,13 +238,13 @@ class Response(asyncio.Protocol):
         if self._pieces or self.complete or self._error is not None:
             return
         self._sink = sink
-        self._rounds.streams += 1
+        self._rounds.begins()
         try:
             await self._wait()
         except TimeoutError:
             pass
         finally:
-            self._rounds.streams -= 1
+            self._rounds.ends()
             self._sink = None
 
     async def _wait(self) -> None:

@@ -25,22 +25,33 @@ class Receiver(Protocol):
 
 
 class Rounds:
-    """The rounds of one event loop; `streams` is how many are flowing now."""
+    """The rounds of one event loop; `many` tells whether so many streams are flowing that rounds are worth it.
+
+    A piece of a stream for which another piece waits must wait too, however many streams there are.
+    """
 
     def __init__(self) -> None:
-        self.streams = 0
+        self.many = False
+        self._streams = 0
         self._waiting: list[tuple[Receiver, bytes]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def put_off(self, receiver: Receiver, data: bytes, *, flowing: bool) -> bool:
-        """Whether `data` waits for the next round: it must not overtake what waits already."""
-        if not receiver.waiting and not (flowing and self.streams >= _MANY):
-            return False
+    def begins(self) -> None:
+        """A stream begins to flow."""
+        self._streams += 1
+        self.many = self._streams >= _MANY
+
+    def ends(self) -> None:
+        """A stream has flowed."""
+        self._streams -= 1
+        self.many = self._streams >= _MANY
+
+    def put_off(self, receiver: Receiver, data: bytes) -> None:
+        """Keep `data` for the next round."""
         receiver.waiting += 1
         self._waiting.append((receiver, data))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_ROUND_S, self.go)
-        return True
 
     def go(self) -> None:
         """Hand out everything that waits, now."""

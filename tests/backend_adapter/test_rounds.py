@@ -23,8 +23,19 @@ class Stream:
         self.got.append(data)
 
     def arrives(self, data: bytes, flowing: bool) -> None:
-        if not self._rounds.put_off(self, data, flowing=flowing):
+        if self.waiting or (flowing and self._rounds.many):
+            self._rounds.put_off(self, data)
+        else:
             self.receive(data)
+
+
+def flowing(rounds: Rounds, wanted: int, now: int) -> int:
+    """Have so many streams flow, after `now` did."""
+    for _ in range(now, wanted):
+        rounds.begins()
+    for _ in range(wanted, now):
+        rounds.ends()
+    return wanted
 
 
 STEPS = st.lists(
@@ -43,13 +54,14 @@ def test_no_piece_is_lost_or_overtaken_however_many_streams_come_and_go(steps):
         rounds = Rounds()
         streams = [Stream(rounds) for _ in range(4)]
         sent: list[list[bytes]] = [[] for _ in streams]
-        for what, value, flowing in steps:
+        count = 0
+        for what, value, flows in steps:
             if what == "data":
                 data = str(len(sent[value])).encode()
                 sent[value].append(data)
-                streams[value].arrives(data, flowing)
+                streams[value].arrives(data, flows)
             elif what == "streams":
-                rounds.streams = value
+                count = flowing(rounds, value, count)
             else:
                 rounds.go()
         rounds.go()
@@ -61,7 +73,7 @@ def test_no_piece_is_lost_or_overtaken_however_many_streams_come_and_go(steps):
 
 async def test_with_few_streams_nothing_waits():
     rounds = Rounds()
-    rounds.streams = 3
+    flowing(rounds, 3, 0)
     stream = Stream(rounds)
     stream.arrives(b"now", True)
     assert stream.got == [b"now"]
@@ -69,7 +81,7 @@ async def test_with_few_streams_nothing_waits():
 
 async def test_a_round_comes_by_itself():
     rounds = Rounds()
-    rounds.streams = 100
+    flowing(rounds, 100, 0)
     stream = Stream(rounds)
     stream.arrives(b"a", True)
     stream.arrives(b"b", False)

@@ -214,6 +214,12 @@ class AdapterSettings(BaseModel):
         description="Longest silence of an upstream within an answer, in seconds; "
         "after it another replica goes on with the answer.",
     )
+    patience_s: float = Field(
+        5,
+        ge=0,
+        description="How long after a replica has failed an answer that nobody else can give or go on with "
+        "waits for its return, in seconds; a server may be starting again.",
+    )
     hedge_after_s: float = Field(
         0,
         ge=0,

@@ -233,7 +233,13 @@ class Exchange:
             )
 
         def answers(asked: Ask) -> Answering:
-            return Answering(asked, replicas, cost=cost, hedge_after_s=settings.hedge_after_s)
+            return Answering(
+                asked,
+                replicas,
+                cost=cost,
+                hedge_after_s=settings.hedge_after_s,
+                patience_s=settings.patience_s,
+            )
 
         return Parts(ask, answers, self._question.stages)
 

@@ -43,5 +43,6 @@ class EmbeddedSettings(BaseModel):
         None,
         ge=1,
         le=1024,
-        description="Number of processor threads for computing; empty means every available core.",
+        description="Number of processor threads for computing; "
+        "empty means every available core but one.",
     )

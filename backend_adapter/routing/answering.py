@@ -23,11 +23,8 @@ log = logging.getLogger(__name__)
 # So often an answer is gone on with at the most: beyond it something is wrong with the request itself.
 _MAX_CONTINUATIONS = 32
 _TIMEOUT = "upstream_timeout"
-_AWAY = "upstream_unreachable"
-# An answer that people have begun to read is worth waiting for a server that is just starting again, or for a
-# link that is down for a moment: so long in all, and so long between two tries, in seconds.
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.5
+# So often it is looked whether a replica is back, in seconds.
+_PAUSE_S = 0.25
 
 
 class Answering:
@@ -35,6 +32,7 @@ class Answering:
 
     `order` gives the replicas as they are to be asked now; `cost` is about how many tokens it all takes.
     `notes` collects what people should know of how the answer came about; whoever shows them empties it.
+    A server that has just failed may be starting again: `patience_s` is how long its return is waited for.
     """
 
     def __init__(
@@ -44,11 +42,13 @@ class Answering:
         *,
         cost: int,
         hedge_after_s: float = 0,
+        patience_s: float = 0,
     ) -> None:
         self._ask = ask
         self._order = order
         self._cost = cost
         self._hedge_after_s = hedge_after_s
+        self._patience_s = patience_s
         self._ledger = Ledger()
         self._attempt: Attempt | None = None
         self._failure: Failure | None = None
@@ -56,8 +56,6 @@ class Answering:
         self._counted = False
         # The ways on that were tried in vain since the answer last went on.
         self._tried: list[tuple[Replica, Plan]] = []
-        # Whether one that could have gone on was not there.
-        self._away = False
         self.notes: list[str] = []
         self.ttft_s: float | None = None
         self.replica: Replica | None = None
@@ -136,16 +134,22 @@ class Answering:
         """Ask one replica after the other until one begins. Raises AdapterError."""
         errors: list[AdapterError] = []
         waiting = list(self._order())
-        while waiting:
-            racing = waiting[:2] if self._hedge_after_s else waiting[:1]
-            try:
-                return await (self._race(racing) if len(racing) > 1 else self._first(racing[0]))
-            except RequestError:
-                raise
-            except AdapterError as error:
-                errors.append(error)
-            waiting = waiting[len(racing) :]
-        raise _all_failed(errors)
+        while True:
+            while waiting:
+                racing = waiting[:2] if self._hedge_after_s else waiting[:1]
+                try:
+                    return await (self._race(racing) if len(racing) > 1 else self._first(racing[0]))
+                except RequestError:
+                    raise
+                except AdapterError as error:
+                    errors.append(error)
+                waiting = waiting[len(racing) :]
+            # Where all have been away for longer than that, nobody waits.
+            failed_at = max((each.circuit.opened_at for each in self._order()), default=0)
+            if _now() >= failed_at + self._patience_s:
+                raise _all_failed(errors)
+            await asyncio.sleep(_PAUSE_S)
+            waiting = self._available()
 
     async def _first(self, replica: Replica) -> list[Event]:
         engine = replica.upstream.settings.engine
@@ -154,7 +158,8 @@ class Answering:
         try:
             events = await attempt.begin(self._ask.choices)
         except AdapterError as error:
-            self.passed_over.append(replica.name)
+            if replica.name not in self.passed_over:
+                self.passed_over.append(replica.name)
             log.warning("Upstream %s did not begin to answer: %s", replica.name, error.code)
             raise
         if self._attempt is not None:
@@ -221,18 +226,18 @@ class Answering:
             return self._missing_usage(tokens)
         called = self._ask.choices == 1 and self._ledger.whole_call()
         if len(self.gone_on_from) < _MAX_CONTINUATIONS:
-            time = asyncio.get_running_loop().time
-            until = time() + _PATIENCE_S
+            until = _now() + self._patience_s
+            replicas = self._others(broken.replica if broken else None, failure)
             while True:
-                self._away = False
-                for replica in self._others(broken.replica if broken else None, failure):
+                for replica in replicas:
                     events = await self._go_on_at(replica, tokens)
                     if events is not None and self._attempt is not None:
                         self._tell(broken, replica)
                         return await self._given(events)
-                if called or not self._away or time() >= until:
+                if called or _now() >= until or len(self._available()) == len(self._order()):
                     break
                 await asyncio.sleep(_PAUSE_S)
+                replicas = self._available()
         self._over = True
         if called:
             # Nothing of the call is missing but the word that it is over.
@@ -241,6 +246,11 @@ class Answering:
         return [
             Failure(f"{failure.message} {remedy}".strip(), code=failure.code, status=failure.status)
         ]
+
+    def _available(self) -> list[Replica]:
+        """Who can be asked now, in order."""
+        now = _now()
+        return [each for each in self._order() if each.circuit.closed and not each.busy(now)]
 
     def _others(self, broken: Replica | None, failure: Failure) -> list[Replica]:
         """Who may go on: the one that broke off last, and not at all if it hangs."""
@@ -265,9 +275,8 @@ class Answering:
                 log.warning("Upstream %s refuses %s: %s", replica.name, plan.way, error.code)
             except AdapterError as error:
                 log.warning("Upstream %s cannot go on: %s", replica.name, error.code)
-                if error.code == _AWAY:
-                    self._away = True
-                    self._tried.pop()
+                # That was the server's fault, not the plan's.
+                self._tried.pop()
                 return None
             else:
                 self._take(attempt)
@@ -298,6 +307,10 @@ class Answering:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             await attempt.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _all_failed(errors: Sequence[AdapterError]) -> AdapterError:

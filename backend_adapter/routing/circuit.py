@@ -27,6 +27,8 @@ class Circuit:
         self.state: State = "starting"
         self.reason = "It has not been asked yet."
         self.opened = 0
+        # When it last opened after it had been closed.
+        self.opened_at = float("-inf")
         self._random_share = random_share
         self._errors = 0
         self._failed_proofs = 0
@@ -73,6 +75,7 @@ class Circuit:
         if self.state == "closed":
             self._failed_proofs = 0
             self.opened += 1
+            self.opened_at = now
         else:
             self._failed_proofs += 1
         self.state = "open"

@@ -34,7 +34,7 @@ from backend_adapter.embedded.server import serve
 from backend_adapter.embedded.settings import EmbeddedSettings
 port, key, model = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 try:
-    serve(EmbeddedSettings(port=port, api_key=key, threads=2, context_tokens=2048,
+    serve(EmbeddedSettings(port=port, api_key=key, threads=1, context_tokens=2048,
                            model=Path(model) if model else None))
 except EmbeddedError as error:
     sys.exit(str(error))

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from backend_adapter.embedded.errors import AddressError, EmbeddedError, WeightsError
-from backend_adapter.embedded.server import check_address, engine_params, load_engine, serve
+from backend_adapter.embedded.server import engine_params, load_engine, serve, usual_threads
 from backend_adapter.embedded.settings import EmbeddedSettings
 from backend_adapter.embedded.weights import check_weights, default_weights, resolve_weights
 
@@ -84,6 +84,11 @@ def test_the_engine_offers_nothing_that_is_not_needed() -> None:
     assert (params.hostnames, params.port, params.reuse_port) == (["127.0.0.1"], 8082, False)
     assert (params.n_ctx, params.n_parallel, params.cpuparams.n_threads) == (3072, 3, 2)
     assert params.api_keys == ["k"]
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (3, 2), (64, 63)])
+def test_one_core_is_left_to_the_rest_of_the_site(cores: int, threads: int) -> None:
+    assert usual_threads(cores) == threads
 
 
 def test_unknown_and_impossible_settings_are_refused() -> None:

@@ -8,7 +8,13 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from backend_adapter.embedded.errors import AddressError, EmbeddedError, WeightsError
-from backend_adapter.embedded.server import engine_params, load_engine, serve, usual_threads
+from backend_adapter.embedded.server import (
+    check_address,
+    engine_params,
+    load_engine,
+    serve,
+    usual_threads,
+)
 from backend_adapter.embedded.settings import EmbeddedSettings
 from backend_adapter.embedded.weights import check_weights, default_weights, resolve_weights
 

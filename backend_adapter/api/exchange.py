@@ -36,8 +36,8 @@ class Encoder(Protocol):
         """What says these events; may be nothing."""
         ...
 
-    def text(self, text: str) -> bytes:
-        """What says one more piece of the only choice's text, when some of it has been said."""
+    def sayer(self, write: Callable[[bytes], bool]) -> Callable[[str], bool]:
+        """What writes one more piece of the only choice's text, and tells what `write` did."""
         ...
 
     def note(self, text: str) -> bytes:
@@ -155,13 +155,7 @@ class Exchange:
             frames = encoder.frames(new)
             return not frames or write(frames)
 
-        say_text = encoder.text
-
-        def say(text: str) -> bool:
-            outcome.chunks += 1
-            return write(say_text(text))
-
-        await parts.flow(take, say)
+        await parts.flow(take, encoder.sayer(write))
 
     def _notes(self, encoder: Encoder) -> bytes:
         notes = self._parts.answering.notes if self._parts is not None else []
@@ -279,4 +273,4 @@ class Exchange:
         """What an answer that was not completed has cost, about."""
         if parts is None or parts.answering.replica is None:
             return 0
-        return self._question.ask.prompt_estimate + self._outcome.chunks
+        return self._question.ask.prompt_estimate + parts.answering.pieces

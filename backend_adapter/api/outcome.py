@@ -24,7 +24,6 @@ class Outcome:
     queued_s: float = 0.0
     ttft_s: float | None = None
     duration_s: float = 0.0
-    chunks: int = 0
     upstream: str | None = None
     passed_over: list[str] = field(default_factory=list)
     gone_on_from: list[str] = field(default_factory=list)
@@ -35,7 +34,6 @@ class Outcome:
 
     def add(self, parts: Sequence[Part]) -> None:
         """Some parts of the answer have gone out."""
-        self.chunks += 1
         for part in parts:
             kind = type(part)
             if kind is Finish:

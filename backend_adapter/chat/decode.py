@@ -108,6 +108,12 @@ class Tokens(msgspec.Struct):
     shown: int = 0
     whole: bool = True
 
+    def add(self, ids: list[int]) -> None:
+        """These came, and what they say was told."""
+        self.generated += ids
+        self.shown = len(self.generated)
+        self.whole = len(ids) <= 1
+
     def known(self) -> "Tokens":
         """Those of which the events tell; an answer that goes on from there makes the others anew."""
         return Tokens(self.prompt, self.generated[: self.shown], self.shown, self.whole)
@@ -204,12 +210,7 @@ class ChunkDecoder:
             or delta.tool_calls
         ):
             return None
-        ids = choice.token_ids
-        if ids is not None:
-            tokens = self.tokens
-            tokens.generated += ids
-            tokens.shown = len(tokens.generated)
-            tokens.whole = len(ids) <= 1
+        self.tokens.add(choice.token_ids or [])
         self._begun.add(0)
         return text
 

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -93,18 +93,16 @@ class StreamEncoder:
         self._status_lines = status_lines
         self._object = "chat.completion.chunk" if answer.kind == "chat" else "text_completion"
         self._begun: set[int] = set()
-        # Nearly every chunk says a piece of text of the first choice and differs in nothing else.
+        # What stands before and after a piece of text in nearly every chunk.
         whole = self._frame([_ChatChoiceOut(0, _DeltaOut(content=_HOLE))])
-        before, hole, after = whole.partition(b'"content":' + _ENCODER.encode(_HOLE))
-        self._text_before, self._text_after = before + hole[: len(b'"content":')], after
-        self._plain = answer.kind == "chat"
+        self._before, _, self._after = whole.rpartition(_encode(_HOLE))
 
     def frames(self, events: Sequence[Part]) -> bytes:
         """The bytes that say `events`; what the client is not to see is left out."""
         if len(events) == 1:
             event = events[0]
-            if type(event) is Text and event.choice == 0 and 0 in self._begun:
-                return self.text(event.text)
+            if type(event) is Text and event.choice == 0 and self._alike:
+                return self._before + _encode(event.text) + self._after
             return self.frame(event)
         return b"".join([self.frame(event) for event in events])
 
@@ -120,11 +118,19 @@ class StreamEncoder:
             return self._frame([_TextChoiceOut(event.choice, "", event.reason)])
         return b""
 
-    def text(self, text: str) -> bytes:
-        """The bytes that say one more piece of the first choice's text."""
-        if self._plain and 0 in self._begun:
-            return self._text_before + _encode(text) + self._text_after
-        return self.frame(Text(text))
+    def sayer(self, write: Callable[[bytes], bool]) -> Callable[[str], bool]:
+        """What writes one more piece of the first choice's text, and tells what `write` did."""
+        before, after = self._before, self._after
+
+        def say(text: str) -> bool:
+            return write(before + _encode(text) + after)
+
+        return say if self._alike else lambda text: write(self.frame(Text(text)))
+
+    @property
+    def _alike(self) -> bool:
+        """Whether chunks that say a piece of the first choice's text differ in nothing else."""
+        return self._answer.kind == "chat" and 0 in self._begun
 
     def note(self, text: str) -> bytes:
         """A line of our own about how the answer came about."""

@@ -23,22 +23,28 @@ _LAST_PIECES = 64
 class Pieces:
     """A text that grows piece by piece; a piece is about a token."""
 
-    __slots__ = ("_blocks", "count", "loose")
+    __slots__ = ("_blocks", "_compacted", "loose")
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
+        self._compacted = 0
         self.loose: list[str] = []
-        self.count = 0
+
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return self._compacted + len(self.loose)
 
     def add(self, piece: str) -> None:
         self.loose.append(piece)
-        self.count += 1
         if len(self.loose) >= LOOSE_PIECES:
             self.compact()
 
     def compact(self) -> None:
         """Put all but the last pieces together."""
-        self._blocks.append("".join(self.loose[:-_LAST_PIECES]))
+        older = self.loose[:-_LAST_PIECES]
+        self._blocks.append("".join(older))
+        self._compacted += len(older)
         del self.loose[:-_LAST_PIECES]
 
     def text(self) -> str:
@@ -69,34 +75,33 @@ class Call:
 
 
 class Ledger:
-    """The first choice of an answer so far; `pieces` counts what arrived, which is about its tokens."""
+    """The first choice of an answer so far."""
 
     def __init__(self) -> None:
         self.phase: Phase = "nothing"
         self.reasoning = Pieces()
         self.text = Pieces()
         self.calls: dict[int, Call] = {}
-        self.pieces = 0
+        self._call_pieces = 0
 
-    def add_text(self, text: str) -> None:
-        """Note a piece of text."""
-        self.text.add(text)
-        self.phase = "text"
-        self.pieces += 1
+    @property
+    def pieces(self) -> int:
+        """How many pieces arrived, which is about how many tokens."""
+        return self.reasoning.count + self.text.count + self._call_pieces
 
     def add(self, events: Sequence[Event]) -> None:
         """Note what the client gets."""
         for event in events:
             kind = type(event)
             if kind is Text:
-                self.add_text(event.text)  # type: ignore[union-attr]
+                self.text.add(event.text)  # type: ignore[union-attr]
+                self.phase = "text"
             elif kind is Reasoning:
                 self.reasoning.add(event.text)  # type: ignore[union-attr]
                 self.phase = "reasoning"
-                self.pieces += 1
             elif isinstance(event, ToolCallDelta):
                 self._call(event)
-                self.pieces += 1
+                self._call_pieces += 1
             elif isinstance(event, Finish):
                 self.phase = "finished"
 

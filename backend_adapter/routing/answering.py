@@ -50,12 +50,15 @@ class Answering:
         self._hedge_after_s = hedge_after_s
         self._patience_s = patience_s
         self._ledger = Ledger()
+        self._pieces_before = 0
         self._attempt: Attempt | None = None
         self._failure: Failure | None = None
         self._over = False
         self._counted = False
         # The ways on that were tried in vain since the answer last went on.
         self._tried: list[tuple[Replica, Plan]] = []
+        # Those that did not begin in time: nobody waits as long for the same one twice.
+        self._hung: set[Replica] = set()
         self.notes: list[str] = []
         self.ttft_s: float | None = None
         self.replica: Replica | None = None
@@ -78,24 +81,28 @@ class Answering:
         except MismatchError as mismatch:
             return await self._go_on(self._mismatched(mismatch))
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces the client has got, which is about how many tokens."""
+        return self._pieces_before + self._ledger.pieces
+
     async def flow(
         self, sink: Callable[[list[Event]], bool], say: Callable[[str], bool] | None
     ) -> None:
         """Hand events to `sink` and text to `say` the moment they arrive, as long as all is well."""
         note, ledger = self._ledger.add, self._ledger
-        text_of, loose_pieces = ledger.text, ledger.text.loose
+        pieces = ledger.text
+        loose = pieces.loose
 
         def take(events: list[Event]) -> bool:
             note(events)
             return sink(events)
 
         def take_text(text: str) -> bool:
-            # What `ledger.add_text` does, without a call for each chunk.
-            loose_pieces.append(text)
-            text_of.count += 1
-            ledger.pieces += 1
-            if len(loose_pieces) >= LOOSE_PIECES:
-                text_of.compact()
+            # What `ledger.add` does, without its calls for each chunk.
+            loose.append(text)
+            if len(loose) >= LOOSE_PIECES:
+                pieces.compact()
             ledger.phase = "text"
             return say(text)  # type: ignore[misc]
 
@@ -134,6 +141,7 @@ class Answering:
         """Ask one replica after the other until one begins. Raises AdapterError."""
         errors: list[AdapterError] = []
         waiting = list(self._order())
+        until = 0.0
         while True:
             while waiting:
                 racing = waiting[:2] if self._hedge_after_s else waiting[:1]
@@ -144,12 +152,16 @@ class Answering:
                 except AdapterError as error:
                     errors.append(error)
                 waiting = waiting[len(racing) :]
-            # Where all have been away for longer than that, nobody waits.
-            failed_at = max((each.circuit.opened_at for each in self._order()), default=0)
-            if _now() >= failed_at + self._patience_s:
+            until = until or self._lately() + self._patience_s
+            if _now() >= until:
                 raise _all_failed(errors)
             await asyncio.sleep(_PAUSE_S)
-            waiting = self._available()
+            waiting = [each for each in self._available() if each not in self._hung]
+
+    def _lately(self) -> float:
+        """When one of the replicas failed last, but for those whose silence has been waited for already."""
+        replicas = [each for each in self._order() if each not in self._hung]
+        return max((each.circuit.opened_at for each in replicas), default=0)
 
     async def _first(self, replica: Replica) -> list[Event]:
         engine = replica.upstream.settings.engine
@@ -160,6 +172,8 @@ class Answering:
         except AdapterError as error:
             if replica.name not in self.passed_over:
                 self.passed_over.append(replica.name)
+            if error.code == _TIMEOUT:
+                self._hung.add(replica)
             log.warning("Upstream %s did not begin to answer: %s", replica.name, error.code)
             raise
         if self._attempt is not None:
@@ -297,6 +311,7 @@ class Answering:
     def follow(self, before: "Answering") -> None:
         """This answer takes the place of one that could not be used; what was noted of that stays."""
         self.notes = before.notes
+        self._pieces_before = before.pieces
         self.ttft_s = before.ttft_s
         self.passed_over = before.passed_over
         self.gone_on_from = before.gone_on_from

@@ -11,6 +11,7 @@ from contextlib import suppress
 from backend_adapter.chat.decode import ChunkDecoder
 from backend_adapter.chat.events import Event, Failure
 from backend_adapter.chat.sse import SseParser
+from backend_adapter.chat.text_lane import TextLane
 from backend_adapter.errors import UpstreamError
 from backend_adapter.upstreams import faults
 from backend_adapter.upstreams.http import HttpError, Response
@@ -76,25 +77,22 @@ class UpstreamAnswer:
         is done for each chunk that every step saved counts. Whatever else there is, the end of the answer
         included, the next `read` tells.
         """
-        plain_text, parser, response = self._decoder.plain_text, self._parser, self._response
-        time, patience = self._time, self._stall_timeout_s
+        lane, parser, response = TextLane(self._decoder), self._parser, self._response
+        read, time, patience = lane.read, self._time, self._stall_timeout_s
         between_events = parser.between_events
 
         def take(piece: bytes) -> bool:
             nonlocal between_events
             if (
-                say is not None
-                and piece.startswith(b"data: {")
-                and piece.endswith(b"}\n\n")
-                and piece.count(b"\n") == 2
-                and b"\r" not in piece
-                and between_events
+                between_events
+                and say is not None
                 and self._received < _MAX_ANSWER_BYTES
-                and (text := plain_text(piece[6:-2])) is not None
+                and (text := read(piece)) is not None
             ):
                 self._received += len(piece)
                 response.deadline = time() + patience
                 return say(text)
+            lane.forget()
             events: list[Event] = []
             self._take(piece, events)
             between_events = parser.between_events

@@ -24,6 +24,8 @@ _MAX_IDLE = 256
 _MAX_HEADER_BYTES = 64 * 1024
 # Reading pauses while this much waits to be taken.
 _HIGH_WATER_BYTES = 256 * 1024
+# How servers write the size of a chunk (RFC 9112, section 7.1), for those that a piece of an answer has.
+_CHUNK_SIZES = {b"%x" % size: size for size in range(1, 1024)}
 _REMEMBERED = frozenset({"content-type", "content-encoding", "retry-after"})
 
 
@@ -97,6 +99,7 @@ class Response(asyncio.Protocol):
         self._header_bytes = 0
         self._sink: Callable[[bytes], bool] | None = None
         self._in_body = False
+        self._between_chunks = False
         self._until_close = False
         self._reusable = False
 
@@ -121,6 +124,12 @@ class Response(asyncio.Protocol):
             # Nobody asked for anything: whatever this is, no answer may be built on it.
             self.close()
             return
+        if self._between_chunks and self._sink is not None:
+            # Nearly everything that arrives is one chunk, which the parser need not see.
+            size, _, rest = data.partition(b"\r\n")
+            if _CHUNK_SIZES.get(size) == len(rest) - 2 and rest.endswith(b"\r\n"):
+                self._hand_over(self._sink, rest[:-2])
+                return
         if not self._in_body:
             self._header_bytes += len(data)
         try:
@@ -129,6 +138,7 @@ class Response(asyncio.Protocol):
             if not self.complete:
                 self._fail(NotHttpError(type(error).__name__))
             return
+        self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
         if not self._in_body and self._header_bytes > _MAX_HEADER_BYTES:
             self._fail(NotHttpError("its headers do not end"))
             return
@@ -138,8 +148,11 @@ class Response(asyncio.Protocol):
                 self._wake()
             return
         pieces, self._pieces, self._buffered = self._pieces, [], 0
+        self._hand_over(sink, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _hand_over(self, sink: Callable[[bytes], bool], piece: bytes) -> None:
         try:
-            more = sink(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            more = sink(piece)
         except Exception as error:  # noqa: BLE001 - the next read raises it
             self._fail(error)
             return
@@ -193,6 +206,12 @@ class Response(asyncio.Protocol):
         if self._buffered > _HIGH_WATER_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+
+    def on_chunk_header(self) -> None:
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._between_chunks = True
 
     def on_message_complete(self) -> None:
         if self.status:

@@ -59,3 +59,11 @@ async def client() -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield Client(session)
+
+
+@pytest.fixture
+async def pair(
+    upstream: ScriptedUpstream, second_upstream: ScriptedUpstream
+) -> tuple[ScriptedUpstream, ScriptedUpstream]:
+    """Two replicas of one model."""
+    return upstream, second_upstream

@@ -340,7 +340,7 @@ async def test_the_state_of_every_circuit_is_one_of_four(
     upstream: ScriptedUpstream, start_adapter: StartAdapter, client: Client
 ) -> None:
     states = {"starting", "closed", "open", "half_open"}
-    adapter = start_adapter(upstream, admin_key=ADMIN)
+    adapter = start_adapter(upstream, admin_key=ADMIN, patience_s=0)
     samples = await all_ready(client, adapter, 1)
     assert value(samples, "hoheit_upstream_up", upstream="up0") == 1
     assert value(samples, "hoheit_model_ready", model="scripted") == 1

@@ -104,7 +104,7 @@ async def test_a_model_stays_listed_while_its_upstream_is_away(
 ):
     gone = ScriptedUpstream()
     runner = await gone.serve()
-    adapter = start_adapter(gone)
+    adapter = start_adapter(gone, patience_s=0)
     await status(client, adapter, 200)
     await runner.cleanup()
     body = await status(client, adapter, 503)

@@ -1,6 +1,6 @@
 """Builds the event stream of a response; unlike a chat's, it ends without [DONE]."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -54,9 +54,9 @@ class ResponsesEncoder:
             return begun + self._finish(complete=self._response.complete)
         return begun + self._write(event)
 
-    def text(self, text: str) -> bytes:
-        """The frames that say one more piece of text."""
-        return self.frame(Text(text))
+    def sayer(self, write: Callable[[bytes], bool]) -> Callable[[str], bool]:
+        """What writes one more piece of text, and tells what `write` did."""
+        return lambda text: write(self.frame(Text(text)))
 
     def note(self, text: str) -> bytes:
         """A line of our own about how the answer came about: a comment, which no client trips over."""

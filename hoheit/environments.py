@@ -6,6 +6,9 @@ before the project's own environment exists:
 
     python3 -m hoheit.environments project .venv hoheit weights
     python3 -m hoheit.environments isolated open-webui .environments
+    python3 -m hoheit.environments isolated petals .environments petals-dev
+
+Lists after the folder are added to the environment: what tests need besides.
 """
 
 import fcntl
@@ -28,6 +31,7 @@ LISTS = Path(__file__).resolve().parent.parent / "environments"
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "open-webui": ("open-webui",),
     "open-webui-full": ("torch", "open-webui-full"),
+    "petals": ("torch", "petals"),
 }
 
 _MARKERS = "installed-lists"
@@ -228,7 +232,9 @@ def main(arguments: Sequence[str]) -> int:
         if kind == "project":
             install(Path(first), rest, Progress())
         else:
-            ensure(first, Path(rest[0]), Progress())
+            root, *more = rest
+            progress = Progress()
+            install(ensure(first, Path(root), progress), more, progress)
     except HoheitError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 1

@@ -56,7 +56,11 @@ def running(
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            finally:
+                process.kill()
+                process.wait()
 
 
 def healthy(port: int) -> bool:

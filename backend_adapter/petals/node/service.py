@@ -1,0 +1,275 @@
+"""What other peers can ask of a node: Petals' remote calls, for members of the swarm only."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from hivemind.p2p import P2P, P2PContext, PeerID
+from hivemind.proto import runtime_pb2
+
+from backend_adapter.petals import wire
+from backend_adapter.petals.errors import CacheFullError
+from backend_adapter.petals.membership import Membership
+from backend_adapter.petals.node.computing import Computing
+from backend_adapter.petals.node.layers import Cache, Layers
+from backend_adapter.petals.node.session import Arrived, Session
+
+log = logging.getLogger(__name__)
+
+# A session in which nothing happens for so long has been left, in seconds.
+_IDLE_S = 30 * 60.0
+_PUSH_S = 30.0
+# Of rpc_forward, which keeps nothing.
+_MOST_STATELESS_TOKENS = 2048
+
+
+class Refused(Exception):
+    """Said to a peer as the reason why its call failed; it names nothing but the fault."""
+
+
+class Service:
+    """The calls of one node; `room` is how many tokens all sessions' caches may hold together, layer by layer."""
+
+    def __init__(
+        self,
+        layers: Layers,
+        prefix: str,
+        membership: Membership,
+        *,
+        room: int,
+        dtype: torch.dtype,
+        device: str,
+    ) -> None:
+        self._layers, self._prefix, self._membership = layers, prefix, membership
+        self._dtype, self._device = dtype, device
+        self._computing = Computing(layers)
+        self._p2p: P2P | None = None
+        self._sessions: dict[str, Session] = {}
+        # Counted in tokens of one layer, as announcements do.
+        self._room = room * (layers.end - layers.start)
+        self._used = 0
+
+    @property
+    def cache_tokens_left(self) -> int:
+        """Room that is left, in tokens of one layer."""
+        return self._room - self._used
+
+    async def serve(self, p2p: P2P) -> None:
+        """Answer calls that come to `p2p` from now on."""
+        self._p2p = p2p
+        request = wire.Request
+        await p2p.add_protobuf_handler(
+            wire.INFERENCE, self.inference, request, stream_input=True, stream_output=True
+        )
+        await p2p.add_protobuf_handler(wire.PUSH, self.push, request)
+        await p2p.add_protobuf_handler(wire.FORWARD, self.forward, request)
+        await p2p.add_protobuf_handler(wire.INFO, self.info, runtime_pb2.ExpertUID)
+
+    def close(self) -> None:
+        """End; sessions that are open break off."""
+        self._computing.close()
+
+    # Petals' calls.
+
+    async def inference(
+        self, requests: AsyncIterator[wire.Request], context: P2PContext
+    ) -> AsyncIterator[wire.Response]:
+        """rpc_inference: the steps of one session, with its caches for as long as the stream lasts."""
+        async with asyncio.timeout(_IDLE_S):
+            opening = await anext(requests, None)
+        if opening is None:
+            return
+        metadata = self._admitted(opening, context)
+        first, last = self._span(opening.uid)
+        length = metadata.get("max_length")
+        if not isinstance(length, int) or length < 1:
+            raise Refused(f"max_length is {length!r}")
+        rows = opening.tensors[0].size[0] if opening.tensors else 1
+        name = metadata.get("session_id")
+        with self._kept(first, last, length, rows, name if isinstance(name, str) else None) as kept:
+            kept.arrived(opening, metadata)
+            reading = asyncio.create_task(self._read(requests, kept))
+            try:
+                while (arrived := await kept.next(_IDLE_S)) is not None:
+                    if not arrived.request.tensors:
+                        return
+                    if (response := await self._step(kept, arrived, metadata)) is not None:
+                        yield response
+            finally:
+                reading.cancel()
+
+    async def push(self, request: wire.Request, context: P2PContext) -> wire.Response:
+        """rpc_push: the node before sends a step's hidden states."""
+        metadata = self._admitted(request, context)
+        session = self._sessions.get(str(metadata.get("session_id")))
+        # A session that has ended meanwhile is nobody's fault.
+        if session is not None:
+            session.arrived(request, metadata)
+        return wire.Response()
+
+    async def forward(self, request: wire.Request, context: P2PContext) -> wire.Response:
+        """rpc_forward: some layers' outputs, from which nothing is kept."""
+        self._admitted(request, context)
+        first, last = self._span(request.uid)
+        states = wire.unpack(request.tensors[0]).to(self._dtype).to(self._device)
+        if states.shape[0] * states.shape[1] > _MOST_STATELESS_TOKENS:
+            raise Refused(f"{states.shape[0] * states.shape[1]} tokens are too many for one call")
+        with self._kept(first, last, states.shape[1], states.shape[0], None) as kept:
+            after = await self._rows(kept, states, 0)
+        return wire.Response(tensors=[_packed(after, "NONE")])
+
+    async def info(self, request: Any, context: P2PContext) -> Any:
+        """rpc_info: what tensors the node takes, and how much room it has."""
+        told = {
+            "version": wire.VERSION,
+            "dht_client_mode": False,
+            "cache_tokens_available": self.cache_tokens_left,
+            **wire.schema(self._layers.shape.width, self._dtype),
+        }
+        return runtime_pb2.ExpertInfo(serialized_info=wire.dumps(told))
+
+    # Steps.
+
+    async def _read(self, requests: AsyncIterator[wire.Request], session: Session) -> None:
+        """Hand on what the client sends; its leaving ends the session."""
+        try:
+            async for request in requests:
+                session.arrived(request, wire.loads(request.metadata))
+        finally:
+            session.ended()
+
+    async def _step(
+        self, session: Session, arrived: Arrived, opening: dict[str, Any]
+    ) -> wire.Response | None:
+        request, metadata = arrived.request, arrived.metadata
+        if any(tensor.size and 0 not in tensor.size for tensor in request.tensors[1:]):
+            raise Refused("deep prompts and beams are not served")
+        states = wire.unpack(request.tensors[0]).to(self._dtype).to(self._device)
+        if states.shape[0] != len(session.caches) or states.shape[2] != self._layers.shape.width:
+            raise Refused(f"hidden states of the shape {tuple(states.shape)} do not fit")
+        try:
+            start = session.begin(metadata, states.shape[1])
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        after = await self._rows(session, states, start) if states.shape[1] else states
+        further = metadata.get("next_servers") or ()
+        if not further:
+            want = metadata.get("want", "all")
+            if want == "none":
+                return None
+            after = after[:, -1:] if want == "last" else after
+        message = _packed(after, metadata.get("output_compression", "NONE"))
+        if further:
+            await self._push_on(message, request, metadata, opening)
+            if metadata.get("reply") == "last":
+                return None
+        return wire.Response(tensors=[message])
+
+    async def _rows(self, session: Session, states: torch.Tensor, start: int) -> torch.Tensor:
+        """The outputs [rows, tokens, width] of one step."""
+        rows = [
+            self._computing.compute(row, cache, start, session.first, session.last)
+            for row, cache in zip(states, session.caches, strict=True)
+        ]
+        return torch.stack(await asyncio.gather(*rows))
+
+    async def _push_on(
+        self,
+        message: wire.Tensor,
+        request: wire.Request,
+        metadata: dict[str, Any],
+        opening: dict[str, Any],
+    ) -> None:
+        """Send a step's outputs to the node that has the next layers."""
+        assert self._p2p is not None  # noqa: S101 - a call has come over it
+        peer, session, start, end = metadata["next_servers"][0]
+        own = self._p2p.peer_id.to_base58()
+        pushed = {
+            **metadata,
+            "session_id": session,
+            "next_servers": metadata["next_servers"][1:],
+            "pushed": True,
+            "proof": self._membership.proof(own),
+        }
+        onward = wire.Request(
+            uid=wire.uids(self._prefix, start, end),
+            tensors=[message, *request.tensors[1:]],
+            metadata=wire.dumps(pushed),
+        )
+        try:
+            async with asyncio.timeout(_PUSH_S):
+                await self._p2p.call_protobuf_handler(
+                    PeerID.from_base58(peer), wire.PUSH, onward, wire.Response
+                )
+        except Exception as error:
+            raise Refused(f"the node of the layers {start}:{end} could not be reached") from error
+
+    # Who may, and what there is room for.
+
+    def _admitted(self, request: wire.Request, context: P2PContext) -> dict[str, Any]:
+        """The request's metadata, if it comes from a member. Raises Refused."""
+        try:
+            metadata = wire.loads(request.metadata)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if not self._membership.admits(context.remote_id.to_base58(), metadata.get("proof")):
+            raise Refused("you do not belong to this swarm: a swarm key is needed")
+        return metadata
+
+    def _span(self, uid: str) -> tuple[int, int]:
+        """The layers [first, last) that a request names. Raises Refused."""
+        names = uid.split()
+        numbers = [
+            int(number)
+            for prefix, _, number in (name.rpartition(".") for name in names)
+            if prefix == self._prefix and number.isdecimal()
+        ]
+        layers = self._layers
+        wanted = list(range(numbers[0], numbers[0] + len(names))) if numbers else []
+        if (
+            numbers != wanted
+            or not wanted
+            or numbers[0] < layers.start
+            or numbers[-1] >= layers.end
+        ):
+            raise Refused(
+                f"this node serves the layers {layers.start}:{layers.end} of {self._prefix}"
+            )
+        return numbers[0], numbers[-1] + 1
+
+    @contextmanager
+    def _kept(
+        self, first: int, last: int, length: int, rows: int, name: str | None
+    ) -> Iterator[Session]:
+        """A session with its caches, which are free again when it ends. Raises CacheFullError."""
+        cost = length * rows * (last - first)
+        if cost > self.cache_tokens_left:
+            raise CacheFullError(
+                f"{length} tokens in {last - first} layers are more than this node has room for now."
+            )
+        if name is not None and name in self._sessions:
+            raise Refused("a session of that name is open already")
+        self._used += cost
+        try:
+            caches = [
+                Cache(self._layers.shape, last - first, length, self._dtype, self._device)
+                for _ in range(rows)
+            ]
+            session = Session(first, last, length, caches)
+            if name is not None:
+                self._sessions[name] = session
+            yield session
+        finally:
+            self._used -= cost
+            if name is not None:
+                self._sessions.pop(name, None)
+
+
+def _packed(states: torch.Tensor, compression: object) -> wire.Tensor:
+    try:
+        return wire.pack(states, compression)
+    except ValueError as error:
+        raise Refused(str(error)) from None

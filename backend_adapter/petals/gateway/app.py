@@ -157,11 +157,10 @@ class Gateway:
         """A text gone on with."""
         body = read(await _body(request), CompletionBody)
         parts = self._serving(body.model)
-        given = body.one_prompt()
-        prompt = given
-        if isinstance(given, str):
-            prompt = await asyncio.to_thread(parts.text.encode, given)
-        return self._answer(parts, body, list(prompt), forms.form(*body.form), None)
+        prompt = body.one_prompt()
+        if isinstance(prompt, str):
+            prompt = await asyncio.to_thread(parts.text.encode, prompt)
+        return self._answer(parts, body, prompt, forms.form(*body.form), None)
 
     def _answer(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
@@ -36,7 +36,7 @@ class Decoder(Protocol):
     drafted: int
     accepted: int
 
-    def tokens(self, prompt: list[int], max_tokens: int) -> AsyncIterator[list[Any]]: ...
+    def tokens(self, prompt: list[int], max_tokens: int) -> AsyncGenerator[list[Any], None]: ...
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Engine:
             await asyncio.sleep(_EXPIRE_EVERY_S)
             await self.conversations.expire()
 
-    async def answer(self, job: Job) -> AsyncIterator[Piece]:
+    async def answer(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer as they come, each choice ended by a piece with `finish`.
 
         Closing it ends the generation at once. Raises BusyError at the first piece, SwarmError at any.
@@ -140,7 +140,7 @@ class Engine:
         finally:
             self._running -= job.choices
 
-    async def _choices(self, job: Job) -> AsyncIterator[Piece]:
+    async def _choices(self, job: Job) -> AsyncGenerator[Piece, None]:
         """All choices side by side."""
         waiting: asyncio.Queue[Piece | BaseException] = asyncio.Queue(2 * job.choices)
 
@@ -166,7 +166,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _choice(self, job: Job, choice: int) -> AsyncIterator[Piece]:
+    async def _choice(self, job: Job, choice: int) -> AsyncGenerator[Piece, None]:
         """One choice. A conversation for which the nodes have no room replaces one that is only kept."""
         while True:
             conversation = self.conversations.take(job.prompt, len(job.prompt) + job.max_tokens)
@@ -191,7 +191,7 @@ class Engine:
 
     async def _generate(
         self, job: Job, choice: int, conversation: Conversation, sequence: list[int]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """The pieces of one choice; what is generated is appended to `sequence`."""
         figures, cached = self.figures, conversation.common
         decoder = self._decoder(conversation.resumed(), job)
@@ -200,7 +200,7 @@ class Engine:
         rounds = decoder.tokens(list(job.prompt), job.max_tokens)
         left = job.max_tokens
         try:
-            async with aclosing(rounds) as told:  # type: ignore[type-var]
+            async with aclosing(rounds) as told:
                 async for tokens in told:
                     taken, pieces = writer.round(tokens[:left], choice)
                     left -= len(taken)

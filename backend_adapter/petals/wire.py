@@ -54,6 +54,11 @@ def unpack(message: Tensor) -> torch.Tensor:
     return states
 
 
+def no_states(width: int) -> Tensor:
+    """Hidden states of no token, with which a session is opened."""
+    return serialize_torch_tensor(torch.empty(1, 0, width))
+
+
 def no_prompts() -> list[Tensor]:
     """What a request carries in place of deep prompts and of beams: nothing."""
     return [

@@ -1,29 +1,37 @@
-"""A node as it is started in earnest, except that it may falsify its answers as its argument says."""
+"""A node as it is started in earnest, except that it misbehaves as a file says that the test writes.
+
+`slow` makes every batch take a moment, so that a test can strike in the middle of it.
+"""
 
 import sys
+import time
+from pathlib import Path
 
 import torch
 
 from backend_adapter.petals.node import layers, serve
 
-_WRONG = {
-    "nan": lambda states: torch.full_like(states, float("nan")),
-    "slightly": lambda states: states + 0.5 * torch.randn_like(states),
-    "narrow": lambda states: states[:, :-1],
-}
 
-
-def falsify(how: str) -> None:
-    """Have every batch's outputs changed."""
+def misbehave(orders: Path) -> None:
+    """Have every batch computed as the file says at that time."""
     honest = layers.Layers.run
 
     def run(self: layers.Layers, *arguments: object) -> torch.Tensor:
-        return _WRONG[how](honest(self, *arguments))  # type: ignore[arg-type, no-any-return]
+        order = orders.read_text().split() if orders.exists() else []
+        if "slow" in order:
+            time.sleep(0.05)
+        if "fail" in order:
+            raise RuntimeError("told to fail")
+        states: torch.Tensor = honest(self, *arguments)  # type: ignore[arg-type]
+        if "nan" in order:
+            return torch.full_like(states, float("nan"))
+        if "wrong" in order:
+            return states + 0.5 * torch.randn_like(states)
+        return states[:, :-1] if "narrow" in order else states
 
-    layers.Layers.run = run  # type: ignore[method-assign]
+    layers.Layers.run = run  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":
-    if sys.argv[1]:
-        falsify(sys.argv[1])
+    misbehave(Path(sys.argv[1]))
     sys.exit(serve.main([]))

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -83,24 +84,31 @@ class Local:
         self._layers = Layers(shape, 0, layers, Rotary(shape, torch.float32, "cpu"))
         self._shape = shape
 
-    def outputs(self, hidden: torch.Tensor) -> torch.Tensor:
+    def outputs(self, ids: Sequence[int]) -> torch.Tensor:
         """Of a whole conversation [tokens, width]."""
+        hidden = embed(ids)
         cache = Cache(self._shape, LAYERS, len(hidden), torch.float32, "cpu")
         return self._layers.run(hidden, [Segment(cache, 0, len(hidden))], 0, LAYERS)
 
 
 @dataclass
 class Node:
-    """A node's process and the one before it that its settings went to."""
+    """A node's process; `orders` is the file that says how it misbehaves, `restart` begins another like it."""
 
     process: subprocess.Popen[str]
-    port: int
+    layers: str
+    orders: Path
+    restart: "Callable[[], Node]"
     address: str = ""
     lines: list[str] = field(default_factory=list)
 
     @property
     def peer(self) -> str:
         return self.address.rpartition("/")[2]
+
+    def obey(self, *orders: str) -> None:
+        """Have it misbehave from now on."""
+        self.orders.write_text(" ".join(orders))
 
     def group(self, number: signal.Signals) -> None:
         """Send a signal to the node and all its children."""
@@ -124,15 +132,12 @@ class Nodes:
         self._folder = folder
         self.all: list[Node] = []
 
-    def begin(
-        self, layers: str, *, wrong: str = "", announce: int | None = None, **more: object
-    ) -> Node:
-        """A node of these layers, not awaited; `wrong` names how it falsifies its answers."""
-        port = free_port()
+    def begin(self, layers: str, **more: object) -> Node:
+        """A node of these layers, not awaited."""
         settings: dict[str, object] = {
             "model": str(self.model),
             "model_id": "tiny",
-            "port": port,
+            "port": 0,
             "layers": layers,
             "name": layers,
             "key_file": str(self.key),
@@ -142,13 +147,13 @@ class Nodes:
             "initial_peers": [each.address for each in self.all[:2] if each.address],
             **more,
         }
-        if announce is not None:
-            settings["announce"] = [f"/ip4/127.0.0.1/tcp/{announce}"]
+        name = f"{layers.replace(':', '-')}-{len(self.all)}"
+        orders = self._folder / f"{name}.orders"
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("session_node.py")), wrong],
+            [sys.executable, str(Path(__file__).with_name("session_node.py")), str(orders)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=(self._folder / f"{layers.replace(':', '-')}-{port}.log").open("w"),
+            stderr=(self._folder / f"{name}.log").open("w"),
             text=True,
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
@@ -157,9 +162,21 @@ class Nodes:
         assert process.stdin is not None
         process.stdin.write(json.dumps(settings))
         process.stdin.close()
-        node = Node(process, port)
+        node = Node(process, layers, orders, lambda: self.begin(layers, **more))
         self.all.append(node)
         return node
+
+    def of(self, peer: str) -> Node:
+        """The node with this peer id."""
+        return next(each for each in self.all if each.peer == peer)
+
+    def replace(self, node: Node) -> Node:
+        """Another node like one that is gone."""
+        node.end()
+        self.all.remove(node)
+        new = node.restart()
+        self.ready(new)
+        return new
 
     def ready(self, *nodes: Node) -> None:
         """Wait until these serve."""
@@ -168,7 +185,7 @@ class Nodes:
 
     def start(self, layers: str, **more: object) -> Node:
         """A node of these layers that serves."""
-        node = self.begin(layers, **more)  # type: ignore[arg-type]
+        node = self.begin(layers, **more)
         self.ready(node)
         return node
 
@@ -220,27 +237,51 @@ def free_port() -> int:
 
 
 class Cut:
-    """A TCP proxy before a node, whose connections can be cut; used in the event loop that opens it."""
+    """A TCP proxy before a node at the port `to`, whose connections can be cut; it runs in a thread of its own."""
 
-    def __init__(self, port: int) -> None:
-        self.port, self.to = port, 0
+    def __init__(self, to: int) -> None:
+        self.port, self._to = free_port(), to
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.heal()
 
-    async def open(self) -> None:
+    def cut(self) -> None:
+        """End all connections and take no new ones."""
+        self._run(self._cut())
+
+    def heal(self) -> None:
+        """Take connections."""
+        self._run(self._listen())
+
+    def close(self) -> None:
+        self.cut()
+        self._run(asyncio.sleep(0.05))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def _run(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(5)
+
+    async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
-    async def cut(self) -> None:
-        """End all connections and take no new ones."""
-        assert self._server is not None
+    async def _cut(self) -> None:
         self._server.close()
-        for writer in list(self._writers):
+        for writer in self._writers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self.to)
-        self._writers |= {writer, to_writer}
+        self._writers.add(writer)
+        try:
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            writer.close()
+            return
+        self._writers.add(to_writer)
         await asyncio.gather(_copy(reader, to_writer), _copy(to_reader, writer))
 
 
@@ -252,6 +293,23 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def prompt(tokens: int, seed: int = 1) -> torch.Tensor:
-    """Hidden states of a made-up question."""
-    return torch.randn(tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
+def prompt(tokens: int, seed: int = 1) -> list[int]:
+    """Ids of a made-up text."""
+    random = torch.Generator().manual_seed(seed)
+    return torch.randint(VOCABULARY, (tokens,), generator=random).tolist()
+
+
+_EMBEDDINGS = torch.randn(VOCABULARY, WIDTH, generator=torch.Generator().manual_seed(5))
+
+
+def embed(ids: Sequence[int]) -> torch.Tensor:
+    """Hidden states [tokens, width] of ids."""
+    return _EMBEDDINGS[list(ids)]
+
+
+def equal(outputs: torch.Tensor, wanted: torch.Tensor) -> None:
+    """The same numbers, and the same most likely next tokens."""
+    torch.testing.assert_close(outputs, wanted, atol=1e-4, rtol=0)
+    assert (outputs @ _EMBEDDINGS.T).argmax(-1).tolist() == (wanted @ _EMBEDDINGS.T).argmax(
+        -1
+    ).tolist()

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import weakref
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 
@@ -19,12 +21,14 @@ from backend_adapter.petals.swarm.stage import Conditions, Stage, StageFault, Tr
 
 log = logging.getLogger(__name__)
 
+Embed: TypeAlias = Callable[[Sequence[int]], torch.Tensor]
+
 # So often a single step looks for another way before it gives up.
 _MOST_REROUTES = 8
 
 
 class Session:
-    """The KV caches of a conversation of at most `max_tokens` tokens.
+    """The KV caches of a conversation of at most `max_tokens` tokens; `embed` gives ids as states [n, width].
 
     Where all nodes of the path can, a step goes from node to node (chain); otherwise each answers to the client,
     which sends it on (relay). What was sent is kept, so that what a lost node cached can be computed again.
@@ -36,13 +40,14 @@ class Session:
         settings: GatewaySettings,
         layers: int,
         width: int,
+        embed: Embed,
         max_tokens: int,
     ) -> None:
         self.position = 0
         self.reroutes = 0
         self.traffic = Traffic()
         self._directory, self._settings = directory, settings
-        self._layers, self._max_tokens = layers, max_tokens
+        self._layers, self._embed, self._max_tokens = layers, embed, max_tokens
         self._conditions = Conditions(
             settings.model_id,
             directory.proof,
@@ -96,14 +101,14 @@ class Session:
         return self.traffic.round_trips
 
     async def forward(
-        self, hidden: torch.Tensor, start: int, *, last_only: bool = False
+        self, ids: Sequence[int], start: int, *, last_only: bool = False
     ) -> torch.Tensor:
-        """What the last layer makes of `hidden` [n, width], the tokens from `start` on; of the last alone if asked.
+        """What the last layer makes of the tokens `ids` from `start` on: [n, width], or of the last alone [1, width].
 
         `start` is at most `position`; what was cached from there on is forgotten. Raises ValueError for what does
         not fit, MissingLayersError, NodeLostError and CacheFullError.
         """
-        count = hidden.shape[0]
+        count = len(ids)
         async with self._lock:
             if not 0 <= start <= self.position or not count or start + count > self._max_tokens:
                 raise ValueError(
@@ -113,7 +118,7 @@ class Session:
             # Should this be given up half-way, nothing beyond is counted on.
             self.position = start
             self._forget(start)
-            self._known[0].add(hidden.detach().float().cpu())
+            self._known[0].add(self._embed(ids).detach().float().cpu())
             outputs = await self._advance(start, start + count, last_only)
             self.position = start + count
             return outputs

@@ -9,7 +9,7 @@ from backend_adapter.petals.spans import SwarmState
 from backend_adapter.petals.swarm.audit import Auditing
 from backend_adapter.petals.swarm.bans import Ban
 from backend_adapter.petals.swarm.directory import Directory
-from backend_adapter.petals.swarm.session import Session
+from backend_adapter.petals.swarm.session import Embed, Session
 
 
 class Swarm:
@@ -36,9 +36,9 @@ class Swarm:
         await self._auditing.close()
         await self._directory.close()
 
-    def session(self, max_tokens: int) -> Session:
-        """A conversation of at most so many tokens; nodes hear of it with its first tokens."""
-        return Session(self._directory, self._settings, self.layers, self.width, max_tokens)
+    def session(self, embed: Embed, max_tokens: int) -> Session:
+        """A conversation of at most so many tokens; nodes hear of it with its first tokens, as `embed` makes them."""
+        return Session(self._directory, self._settings, self.layers, self.width, embed, max_tokens)
 
     def state(self) -> SwarmState:
         """Who is there, as last looked up."""

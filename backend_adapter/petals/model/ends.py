@@ -7,25 +7,32 @@ import torch
 from torch.nn.functional import embedding, linear
 
 from backend_adapter.petals.errors import WeightsError
-from backend_adapter.petals.shape import Shape
+from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.tensors import read_tensors
 
 _EMBED, _NORM, _HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
 
 
 class Ends:
-    """Embeddings and head of the model in `directory`. Raises WeightsError where they are not there."""
+    """Embeddings, last norm and head of the model in `directory`; nothing else of it is read.
 
-    def __init__(self, directory: Path, shape: Shape) -> None:
-        self.shape = shape
-        read = read_tensors(directory, (_EMBED, _NORM, _HEAD), torch.float32)
-        needed = (_EMBED, _NORM) if shape.tied else (_EMBED, _NORM, _HEAD)
+    `width` is that of a hidden state, `vocabulary` the number of scores. Raises WeightsError where something is
+    missing.
+    """
+
+    def __init__(self, directory: Path, shape: Shape | None = None) -> None:
+        self.shape = shape or read_shape(directory)
+        tied = self.shape.tied
+        needed = (_EMBED, _NORM) if tied else (_EMBED, _NORM, _HEAD)
+        read = read_tensors(directory, needed, torch.float32)
         if missing := [name for name in needed if name not in read]:
             raise WeightsError(
-                f"The model in {directory} has no {missing[0]}.", "Name a complete model's directory."
+                f"The model in {directory} has no {missing[0]}.",
+                "Name a complete model's directory.",
             )
         self._embed, self._norm = read[_EMBED], read[_NORM]
-        self._head = self._embed if shape.tied else read[_HEAD]
+        self._head = self._embed if tied else read[_HEAD]
+        self.vocabulary, self.width = self._head.shape
 
     @torch.inference_mode()
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
@@ -33,7 +40,8 @@ class Ends:
         return embedding(torch.tensor(ids, dtype=torch.int64), self._embed)
 
     @torch.inference_mode()
-    def scores(self, states: torch.Tensor) -> torch.Tensor:
-        """Unnormalised log probabilities [tokens, vocabulary] of what follows each hidden state."""
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log probabilities [tokens, vocabulary] of what follows each hidden state [tokens, width]."""
+        states = states.float()
         exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
         return linear(exact * self._norm, self._head)

@@ -5,13 +5,11 @@ import base64
 import contextlib
 import json
 import os
-import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +118,8 @@ class Node:
         self.group(signal.SIGCONT)
         self.group(signal.SIGKILL)
         self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 class Nodes:
@@ -149,16 +149,17 @@ class Nodes:
         }
         name = f"{layers.replace(':', '-')}-{len(self.all)}"
         orders = self._folder / f"{name}.orders"
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("session_node.py")), str(orders)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self._folder / f"{name}.log").open("w"),
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-        )
+        with (self._folder / f"{name}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("session_node.py")), str(orders)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+                start_new_session=True,
+            )
         assert process.stdin is not None
         process.stdin.write(json.dumps(settings))
         process.stdin.close()
@@ -213,22 +214,18 @@ class Nodes:
 
 
 def _until_ready(node: Node) -> None:
-    lines: queue.Queue[str] = queue.Queue()
-    assert node.process.stdout is not None
     stdout = node.process.stdout
-
-    def read() -> None:
-        for line in stdout:
-            lines.put(line.strip())
-        lines.put("")
-
-    threading.Thread(target=read, daemon=True).start()
-    deadline = time.monotonic() + _START_S
-    while (line := lines.get(timeout=max(0.1, deadline - time.monotonic()))) != "ready":
-        assert line, f"the node ended: {node.lines}"
-        node.lines.append(line)
-        if line.startswith("address "):
-            node.address = line.removeprefix("address ")
+    assert stdout is not None
+    watchdog = threading.Timer(_START_S, node.group, [signal.SIGKILL])
+    watchdog.start()
+    try:
+        while (line := stdout.readline().strip()) != "ready":
+            assert line, f"the node ended: {node.lines}"
+            node.lines.append(line)
+            if line.startswith("address "):
+                node.address = line.removeprefix("address ")
+    finally:
+        watchdog.cancel()
 
 
 def free_port() -> int:

@@ -103,7 +103,7 @@ class Session:
     async def forward(
         self, ids: Sequence[int], start: int, *, last_only: bool = False
     ) -> torch.Tensor:
-        """What the last layer makes of the tokens `ids` from `start` on: [n, width], or of the last alone [1, width].
+        """What the last layer makes of the tokens `ids` from `start` on [n, width], or of the last alone [1, width].
 
         `start` is at most `position`; what was cached from there on is forgotten. Raises ValueError for what does
         not fit, MissingLayersError, NodeLostError and CacheFullError.

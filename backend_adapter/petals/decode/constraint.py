@@ -6,12 +6,14 @@ https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from llguidance import LLMatcher, LLTokenizer
 
 from backend_adapter.petals.errors import GenerationError
 from backend_adapter.petals.model.tokenizer import Text
+
+# Token 8 n + b is bit b of octet n.
+_BITS = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8)
 
 
 class Grammars:
@@ -51,14 +53,14 @@ class Constraint:
 
     def mask(self) -> torch.Tensor:
         """Which tokens may come next: bool [vocabulary]. Raises GenerationError."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        octets = torch.frombuffer(bytearray(self._matcher.compute_bitmask()), dtype=torch.uint8)
         self._check()
-        allowed = np.unpackbits(bits, bitorder="little")[: self._vocabulary]
+        allowed = (octets[:, None] & _BITS).flatten()[: self._vocabulary].bool()
         if not allowed.any():
             raise GenerationError(
                 "The answer's form allows no token here.", "Simplify the schema or the grammar."
             )
-        return torch.from_numpy(allowed.astype(np.bool_))
+        return allowed
 
     def accept(self, token: int) -> None:
         """This token has come. Raises GenerationError for one that may not."""

@@ -34,14 +34,14 @@ class Ends:
         self._head = self._embed if tied else read[_HEAD]
         self.vocabulary, self.width = self._head.shape
 
-    @torch.inference_mode()
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """Hidden states [tokens, width] before the first layer."""
-        return embedding(torch.tensor(ids, dtype=torch.int64), self._embed)
+        with torch.inference_mode():
+            return embedding(torch.tensor(ids, dtype=torch.int64), self._embed)
 
-    @torch.inference_mode()
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Unnormalised log probabilities [tokens, vocabulary] of what follows each hidden state [tokens, width]."""
-        states = states.float()
-        exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
-        return linear(exact * self._norm, self._head)
+        with torch.inference_mode():
+            states = states.float()
+            exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
+            return linear(exact * self._norm, self._head)

@@ -67,12 +67,12 @@ class Session:
     def __init__(self, room: int) -> None:
         self.room, self.position, self.sent, self.closed = room, 0, [], False
 
-    async def forward(self, hidden: Any, start: int, *, last_only: bool = False) -> Any:
+    async def forward(self, ids: Sequence[int], start: int, *, last_only: bool = False) -> Any:
         assert start <= self.position
         assert not self.closed
-        self.sent.append((start, len(hidden)))
-        self.position = start + len(hidden)
-        return hidden
+        self.sent.append((start, len(ids)))
+        self.position = start + len(ids)
+        return ids
 
     async def close(self) -> None:
         self.closed = True
@@ -134,9 +134,13 @@ def gateway(script: Script, **changed: Any) -> Gateway:
         largest=settings.context_tokens,
     )
     text = Bytes()
+
+    async def decoder(session: Resumed, job: Job, ends: frozenset[int]) -> ByHeart:
+        return ByHeart(session, job, script)
+
     engine = Engine(
         conversations,
-        lambda session, job: ByHeart(session, job, script),
+        decoder,
         lambda ids, special: text.decode(ids, special=special),
         frozenset({END}),
         parallel=settings.parallel,

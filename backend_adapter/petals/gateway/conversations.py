@@ -24,7 +24,7 @@ class Session(Protocol):
     @property
     def rolls_back(self) -> bool: ...
 
-    async def forward(self, hidden: Any, start: int, *, last_only: bool = False) -> Any: ...
+    async def forward(self, ids: Sequence[int], start: int, *, last_only: bool = False) -> Any: ...
 
     async def close(self) -> None: ...
 
@@ -46,10 +46,10 @@ class Resumed:
         """Whether a step may begin before the last one's end."""
         return self._session.rolls_back
 
-    async def forward(self, hidden: Any, start: int, *, last_only: bool = False) -> Any:
+    async def forward(self, ids: Sequence[int], start: int, *, last_only: bool = False) -> Any:
         """As the session's own."""
         self._start = None
-        return await self._session.forward(hidden, start, last_only=last_only)
+        return await self._session.forward(ids, start, last_only=last_only)
 
 
 @dataclass(eq=False)

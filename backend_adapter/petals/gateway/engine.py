@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
-from backend_adapter.petals.errors import CacheFullError
+from backend_adapter.petals.errors import CacheFullError, GenerationError
 from backend_adapter.petals.gateway.conversations import Conversation, Conversations, Resumed
 from backend_adapter.petals.gateway.faults import BusyError
 from backend_adapter.petals.gateway.spelling import Spelling
@@ -87,7 +87,8 @@ class Figures:
     reroutes: int = 0
 
 
-MakeDecoder: TypeAlias = Callable[[Resumed, Job], Decoder]
+# What is given are the tokens that end the answer.
+MakeDecoder: TypeAlias = Callable[[Resumed, Job, frozenset[int]], Awaitable[Decoder]]
 
 
 class Engine:
@@ -124,6 +125,11 @@ class Engine:
 
         Closing it ends the generation at once. Raises BusyError at the first piece, SwarmError at any.
         """
+        if job.choices > self._parallel:
+            raise GenerationError(
+                f"{job.choices} answers at a time were asked for, and {self._parallel} may be.",
+                "Ask for fewer.",
+            )
         if self._running + job.choices > self._parallel:
             raise BusyError(
                 f"{self._running} answers are being generated, and {self._parallel} may be at a time.",
@@ -194,8 +200,10 @@ class Engine:
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of one choice; what is generated is appended to `sequence`."""
         figures, cached = self.figures, conversation.common
-        decoder = self._decoder(conversation.resumed(), job)
-        writer = _Writer(self._spelling(job), job.ends if job.ignore_eos else job.ends | self._eos)
+        # A form ends where the model's own end comes.
+        ends = job.ends if job.ignore_eos and job.grammar is None else job.ends | self._eos
+        decoder = await self._decoder(conversation.resumed(), job, ends)
+        writer = _Writer(self._spelling(job), ends)
         reroutes = getattr(conversation.session, "reroutes", 0)
         rounds = decoder.tokens(list(job.prompt), job.max_tokens)
         left = job.max_tokens

@@ -18,6 +18,7 @@ from backend_adapter.petals.gateway.faults import BadRequestError
 from backend_adapter.petals.gateway.request import ChatBody, schema_of
 
 _CLOSE = "</tool_call>"
+_SPACES = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def chat(body: ChatBody, *, knows_tools: bool, marks_calls: bool) -> Chat:
 def form(kind: str, asked: Any) -> str | None:
     """The grammar of a form as `request._Body.form` names it. Raises BadRequestError."""
     if kind == "json":
-        return f"start: %json {json.dumps(schema_of(asked))}\n"
+        return f"start: {_json(schema_of(asked))}\n"
     if kind == "regex":
         return f"start: /{_within_slashes(asked)}/\n"
     if kind == "choice":
@@ -115,10 +116,19 @@ def _call(tools: Sequence[Tool]) -> str:
         schema = {"type": "object", **tool.parameters}
         rules.append(
             f'call{number}: "{{\\"name\\": \\"{name}\\", \\"arguments\\": " arguments{number} "}}"\n'
-            f"arguments{number}: %json {json.dumps(schema)}\n"
+            f"arguments{number}: {_json(schema)}\n"
         )
     names = " | ".join(f"call{number}" for number in range(len(tools)))
     return f"call: {names}\n{''.join(rules)}"
+
+
+def _json(schema: dict[str, Any]) -> str:
+    """A JSON value of `schema`, with spaces only where json.dumps writes them.
+
+    Where any number of spaces may stand, a small model finds no end of them; and what must come is a draft for
+    nothing.
+    """
+    return f"%json {json.dumps({**schema, 'x-guidance': _SPACES})}"
 
 
 def _within_slashes(pattern: str) -> str:

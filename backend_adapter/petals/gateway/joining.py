@@ -1,0 +1,92 @@
+"""Puts a gateway together: the model's ends and text, the swarm, and a decoder for each answer."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import torch
+
+from backend_adapter.petals.decode import Decoder, Depth, Grammars, NGrams, Sampling
+from backend_adapter.petals.decode.depth import Cost
+from backend_adapter.petals.errors import SwarmSettingsError
+from backend_adapter.petals.gateway.conversations import Conversations, Resumed, Session
+from backend_adapter.petals.gateway.engine import Engine, Job, MakeDecoder
+from backend_adapter.petals.gateway.parts import Coverage, Parts
+from backend_adapter.petals.model.ends import Ends
+from backend_adapter.petals.model.tokenizer import Text
+from backend_adapter.petals.settings import GatewaySettings
+from backend_adapter.petals.swarm.swarm import Swarm
+from backend_adapter.petals.weights import check_directory
+
+
+@asynccontextmanager
+async def joined(settings: GatewaySettings, say: Callable[[str], None]) -> AsyncIterator[Parts]:
+    """The parts of a gateway that has joined its swarm; leaves it at the end. Raises SwarmError."""
+    if settings.model is None:
+        raise SwarmSettingsError("No model is named.", "Set model to the directory of one.")
+    directory = check_directory(settings.model)
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    say("loading what of the model stays here")
+    text = await asyncio.to_thread(Text, directory)
+    ends = await asyncio.to_thread(Ends, directory)
+    decoder = await asyncio.to_thread(decoders, settings, text, ends)
+    say("joining the swarm")
+    async with Swarm(settings) as swarm:
+        engine = engine_of(settings, text, decoder, lambda room: swarm.session(ends.embed, room))
+        try:
+            yield Parts(
+                text,
+                engine,
+                swarm.state,
+                Coverage(swarm.state, settings.recover_s),
+                lambda: {peer: ban.reason for peer, ban in swarm.banned().items()},
+            )
+        finally:
+            await engine.conversations.close()
+
+
+def engine_of(
+    settings: GatewaySettings,
+    text: Text,
+    decoder: MakeDecoder,
+    open_session: Callable[[int], Session],
+) -> Engine:
+    """The engine over sessions that `open_session` opens for so many tokens."""
+    conversations = Conversations(
+        open_session,
+        most=settings.kept_sessions,
+        keep_s=settings.keep_session_s,
+        largest=settings.context_tokens,
+    )
+    return Engine(
+        conversations,
+        decoder,
+        lambda ids, special: text.decode(ids, special=special),
+        text.eos,
+        parallel=settings.parallel,
+    )
+
+
+def decoders(settings: GatewaySettings, text: Text, ends: Ends) -> MakeDecoder:
+    """What makes the decoder of an answer; what one learns of the network's speed, the next ones know."""
+    grammars = Grammars(text, ends.vocabulary) if text.eos else None
+    cost = Cost()
+
+    async def decoder(session: Resumed, job: Job, eos: frozenset[int]) -> Decoder:
+        constraint = None
+        if job.grammar is not None:
+            # Raises GenerationError where the model has no end either.
+            known = grammars or Grammars(text, ends.vocabulary)
+            constraint = await asyncio.to_thread(known.constraint, job.grammar)
+        return Decoder(
+            session,
+            ends,
+            Sampling(**job.sampling),
+            NGrams() if settings.draft_tokens else None,
+            constraint,
+            eos,
+            depth=Depth(settings.draft_tokens, cost),
+        )
+
+    return decoder

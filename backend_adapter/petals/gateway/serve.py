@@ -1,0 +1,140 @@
+"""Runs the gateway until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from backend_adapter.petals import compat
+from backend_adapter.petals.errors import MissingLayersError, SwarmError, SwarmSettingsError
+from backend_adapter.petals.gateway.app import Gateway
+from backend_adapter.petals.gateway.joining import joined
+from backend_adapter.petals.gateway.parts import Parts
+from backend_adapter.petals.settings import GatewaySettings
+
+# How long answers may go on after the signal to stop, in seconds; leaving the swarm takes its time as well.
+_GRACE_S = 1
+_KEEP_CONNECTION_S = 75
+# Between two looks whether all layers are served, until they are.
+_LOOK_S = 0.2
+
+
+def say(line: str) -> None:
+    """A line of progress, for people and for whoever started this."""
+    print(line, flush=True)  # noqa: T201 - a command's own output
+
+
+def main(arguments: list[str]) -> int:
+    """Serve as the settings on standard input say (JSON). Ends with 1 where that cannot be."""
+    compat.end_with_parent()
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = GatewaySettings.model_validate_json(sys.stdin.read())
+        if settings.api_key is None or not settings.api_key.get_secret_value():
+            raise SwarmSettingsError(
+                "The gateway has no API key (api_key).",
+                "Set one; `hoheit up` makes one by itself.",
+            )
+        with _listen(settings.host, settings.port) as listening:
+            running = Running(settings)
+            # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _stop)
+            say(f"listening on {settings.host}, port {listening.getsockname()[1]}")
+            asyncio.run(running.server.serve(sockets=[listening]))
+        if running.fault is not None:
+            raise running.fault
+    except (SwarmError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        return 1
+    return 0
+
+
+class Running:
+    """The server, which listens at once, and the task that joins the swarm meanwhile."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.fault: BaseException | None = None
+        self._settings = settings
+        self._gateway = Gateway(settings)
+        self.server = uvicorn.Server(
+            uvicorn.Config(
+                self._gateway.app(self._lifespan),
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_CONNECTION_S,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        work = asyncio.create_task(self._work())
+        work.add_done_callback(self._ended)
+        try:
+            yield
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await work
+
+    async def _work(self) -> None:
+        gateway = self._gateway
+        async with joined(self._settings, self._say) as parts:
+            gateway.parts = parts
+            await _complete(parts)
+            say("ready")
+            try:
+                await parts.engine.expire()
+            finally:
+                gateway.parts = None
+
+    def _say(self, line: str) -> None:
+        self._gateway.stage = f"The gateway is {line}."
+        say(line)
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """A gateway that cannot join is of no use: whoever started it learns why."""
+        if not work.cancelled() and work.exception() is not None:
+            self.fault = work.exception()
+            self.server.should_exit = True
+
+
+async def _complete(parts: Parts) -> None:
+    """Wait until all layers are served, and say which are not."""
+    told = ""
+    while True:
+        try:
+            parts.coverage.check()
+            return
+        except MissingLayersError as error:
+            if error.message != told:
+                told = error.message
+                say(f"waiting: {told}")
+        await asyncio.sleep(_LOOK_S)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=512)
+    except OSError as error:
+        raise SwarmSettingsError(
+            f"The gateway cannot listen on {host}, port {port}: {error.strerror or error}.",
+            "Stop what uses that port, or set another one.",
+        ) from None

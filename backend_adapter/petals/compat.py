@@ -1,7 +1,7 @@
 """What has to be mended in the libraries of the swarm; each function names the fault that it mends.
 
-`mend_hivemind` serves this project's own parts and comes before their first use of hivemind. `mend_petals` makes the
-released Petals importable beside it: stock nodes and clients are peers in tests and benchmarks.
+`mend_hivemind` serves this project's own parts and comes before their first use of hivemind. `mend_petals` makes
+the released Petals importable beside it: stock nodes and clients are peers in tests and benchmarks.
 """
 
 import ctypes
@@ -87,9 +87,9 @@ def _names_that_hivemind_moved() -> None:
         module = importlib.import_module(f"hivemind.{name}")
         for holder in (hivemind, hivemind.utils) if name.startswith("utils") else (hivemind,):
             for key, value in vars(module).items():
-                if not key.startswith("_") and not isinstance(value, types.ModuleType):
-                    if not hasattr(holder, key):
-                        setattr(holder, key, value)
+                ours = key.startswith("_") or isinstance(value, types.ModuleType)
+                if not ours and not hasattr(holder, key):
+                    setattr(holder, key, value)
 
 
 def _no_bitsandbytes_without_a_gpu() -> None:

@@ -1,7 +1,7 @@
 """Who belongs to a swarm: peers that can show what only a holder of the swarm's key could have made.
 
-libp2p authenticates every connection's peer id by its private key. A proof is bound to one peer id, so a copied one is
-worth nothing to another peer.
+libp2p authenticates every connection's peer id by its private key. A proof is bound to one peer id, so a copied one
+is worth nothing to another peer.
 """
 
 import base64

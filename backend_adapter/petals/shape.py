@@ -1,7 +1,7 @@
 """What config.json says of a model, as far as the swarm computes with it.
 
-Families that differ from Llama in nothing but biases, norms of queries and keys, and the form of the rotary angles are
-computed by the same code: Llama 2 and 3, Mistral, Qwen 2 and 3.
+Families that differ from Llama in nothing but biases, norms of queries and keys, and the form of the rotary angles
+are computed by the same code: Llama 2 and 3, Mistral, Qwen 2 and 3.
 """
 
 import json
@@ -80,8 +80,8 @@ def read_shape(directory: Path) -> Shape:
 def inverse_frequencies(shape: Shape) -> list[float]:
     """How fast each pair of a head's numbers turns with the position, in radians a token.
 
-    Su et al., "RoFormer" (2021); the scaling `llama3` is that of Llama 3.1's model card: slow pairs turn slower by a
-    factor, those in between are blended.
+    Su et al., "RoFormer" (2021); the scaling `llama3` is that of Llama 3.1's model card: slow pairs turn slower by
+    a factor, those in between are blended.
     """
     width = shape.head_width
     plain = [shape.theta ** (-2 * pair / width) for pair in range(width // 2)]

@@ -11,8 +11,8 @@ State: TypeAlias = Literal["joining", "online", "offline"]
 class Span:
     """One node's layers [start, end), and what it announces of itself.
 
-    `inference_rps` is how many layers it computes in a second, a token each; `cache_tokens_left` is counted in tokens
-    of one layer; `next_pings` are round trips to other nodes in seconds.
+    `inference_rps` is how many layers it computes in a second, a token each; `cache_tokens_left` is counted in
+    tokens of one layer; `next_pings` are round trips to other nodes in seconds.
     """
 
     peer: str
@@ -79,7 +79,8 @@ def neediest(counts: Sequence[int], length: int) -> tuple[int, int]:
     """The window of `length` layers that is served worst: where a new node helps most.
 
     Of two windows, the one whose worst-served layers are served worse; of equals the first (the rule of Petals'
-    server, Borzunov et al., "Distributed Inference and Fine-tuning of Large Language Models Over The Internet", 2023).
+    server, Borzunov et al., "Distributed Inference and Fine-tuning of Large Language Models Over The Internet",
+    2023).
     """
     length = min(length, len(counts))
     starts = range(len(counts) - length + 1)

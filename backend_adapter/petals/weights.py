@@ -1,7 +1,7 @@
 """Model directories: what one must hold, and how the default model's GGUF file becomes one.
 
-The embedded engine and the swarm share the weights that the site has on its disk: a GGUF file of the Llama family is
-converted once to Hugging Face's form, which the nodes load layer by layer.
+The embedded engine and the swarm share the weights that the site has on its disk: a GGUF file of the Llama family
+is converted once to Hugging Face's form, which the nodes load layer by layer.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Computes the waiting steps of all sessions together, round by round, in a thread of its own.
 
-Continuous batching (Yu et al., "Orca", OSDI 2022): a step that arrives joins the next round, whatever the others are
-at. A long prefill is taken in pieces between which single tokens of others have their turn.
+Continuous batching (Yu et al., "Orca", OSDI 2022): a step that arrives joins the next round, whatever the others
+are at. A long prefill is taken in pieces between which single tokens of others have their turn.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The layers of a Llama-like model, computed for many sessions at once.
 
-All tokens of all sessions go through norms, projections and MLP as one matrix, because a processor spends its time on
-reading weights: eight tokens cost little more than one. Only the attention is each session's own.
+All tokens of all sessions go through norms, projections and MLP as one matrix, because a processor spends its time
+on reading weights: eight tokens cost little more than one. Only the attention is each session's own.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ _PUSH_S = 30.0
 _MOST_STATELESS_TOKENS = 2048
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Said to a peer as the reason why its call failed; it names nothing but the fault."""
 
 
@@ -86,7 +86,7 @@ class Service:
         first, last = self._span(opening.uid)
         length = metadata.get("max_length")
         if not isinstance(length, int) or length < 1:
-            raise Refused(f"max_length is {length!r}")
+            raise RefusedError(f"max_length is {length!r}")
         rows = opening.tensors[0].size[0] if opening.tensors else 1
         name = metadata.get("session_id")
         with self._kept(first, last, length, rows, name if isinstance(name, str) else None) as kept:
@@ -116,7 +116,9 @@ class Service:
         first, last = self._span(request.uid)
         states = wire.unpack(request.tensors[0]).to(self._dtype).to(self._device)
         if states.shape[0] * states.shape[1] > _MOST_STATELESS_TOKENS:
-            raise Refused(f"{states.shape[0] * states.shape[1]} tokens are too many for one call")
+            raise RefusedError(
+                f"{states.shape[0] * states.shape[1]} tokens are too many for one call"
+            )
         with self._kept(first, last, states.shape[1], states.shape[0], None) as kept:
             after = await self._rows(kept, states, 0)
         return wire.Response(tensors=[_packed(after, "NONE")])
@@ -146,14 +148,14 @@ class Service:
     ) -> wire.Response | None:
         request, metadata = arrived.request, arrived.metadata
         if any(tensor.size and 0 not in tensor.size for tensor in request.tensors[1:]):
-            raise Refused("deep prompts and beams are not served")
+            raise RefusedError("deep prompts and beams are not served")
         states = wire.unpack(request.tensors[0]).to(self._dtype).to(self._device)
         if states.shape[0] != len(session.caches) or states.shape[2] != self._layers.shape.width:
-            raise Refused(f"hidden states of the shape {tuple(states.shape)} do not fit")
+            raise RefusedError(f"hidden states of the shape {tuple(states.shape)} do not fit")
         try:
             start = session.begin(metadata, states.shape[1])
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise RefusedError(str(error)) from None
         after = await self._rows(session, states, start) if states.shape[1] else states
         further = metadata.get("next_servers") or ()
         if not further:
@@ -205,22 +207,24 @@ class Service:
                     PeerID.from_base58(peer), wire.PUSH, onward, wire.Response
                 )
         except Exception as error:
-            raise Refused(f"the node of the layers {start}:{end} could not be reached") from error
+            raise RefusedError(
+                f"the node of the layers {start}:{end} could not be reached"
+            ) from error
 
     # Who may, and what there is room for.
 
     def _admitted(self, request: wire.Request, context: P2PContext) -> dict[str, Any]:
-        """The request's metadata, if it comes from a member. Raises Refused."""
+        """The request's metadata, if it comes from a member. Raises RefusedError."""
         try:
             metadata = wire.loads(request.metadata)
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise RefusedError(str(error)) from None
         if not self._membership.admits(context.remote_id.to_base58(), metadata.get("proof")):
-            raise Refused("you do not belong to this swarm: a swarm key is needed")
+            raise RefusedError("you do not belong to this swarm: a swarm key is needed")
         return metadata
 
     def _span(self, uid: str) -> tuple[int, int]:
-        """The layers [first, last) that a request names. Raises Refused."""
+        """The layers [first, last) that a request names. Raises RefusedError."""
         names = uid.split()
         numbers = [
             int(number)
@@ -235,7 +239,7 @@ class Service:
             or numbers[0] < layers.start
             or numbers[-1] >= layers.end
         ):
-            raise Refused(
+            raise RefusedError(
                 f"this node serves the layers {layers.start}:{layers.end} of {self._prefix}"
             )
         return numbers[0], numbers[-1] + 1
@@ -251,7 +255,7 @@ class Service:
                 f"{length} tokens in {last - first} layers are more than this node has room for now."
             )
         if name is not None and name in self._sessions:
-            raise Refused("a session of that name is open already")
+            raise RefusedError("a session of that name is open already")
         self._used += cost
         try:
             caches = [
@@ -272,4 +276,4 @@ def _packed(states: torch.Tensor, compression: object) -> wire.Tensor:
     try:
         return wire.pack(states, compression)
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise RefusedError(str(error)) from None

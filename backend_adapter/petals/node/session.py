@@ -1,4 +1,4 @@
-"""One conversation at one node: its caches, its place in the line of steps, and the steps that others push to it."""
+"""One conversation at one node: its caches, its place in the line of steps, and the steps that are pushed to it."""
 
 import asyncio
 from dataclasses import dataclass

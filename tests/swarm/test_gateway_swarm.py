@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,8 +261,38 @@ def test_it_ends_as_told_in_the_middle_of_an_answer(
     assert left == []
 
 
-def test_it_does_not_start_without_a_key(common: dict[str, Any]) -> None:
-    process = Process("gateway", {**common, "port": 0}, until="error")
-    process.started()
-    assert "API key" in process.lines[-1]
+def test_it_waits_for_the_first_node_and_ends_while_it_does(
+    common: dict[str, Any], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    kept = {"identity_file": str(tmp_path / "identity"), "port": port, "layers": "0:6"}
+    settings = {**common, **kept, "model_id": "late"}
+    processes = [Process("node", settings).started()]
+    processes[0].stop()
+    try:
+        waiting = gateway({**common, "model_id": "late"}, processes[0], until="waiting")
+        processes.append(waiting)
+        with connected(waiting) as client:
+            body = {**ASKED, "model": "late"}
+            error = client.post("/v1/chat/completions", json=body)
+            assert (error.status_code, error.json()["error"]["code"]) == (503, "swarm_unreachable")
+            other = gateway({**common, "model_id": "late"}, processes[0], until="waiting")
+            assert other.stop() == 0
+            processes.append(Process("node", settings).started())
+            until(lambda: client.get("/ready").status_code == 200, 30)
+            assert client.post("/v1/chat/completions", json=body).status_code == 200
+    finally:
+        for each in processes:
+            each.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({}, "API key"), ({"api_key": KEY}, "initial_peers")]
+)
+def test_it_does_not_start_without_what_it_needs(
+    common: dict[str, Any], settings: dict[str, Any], said: str
+) -> None:
+    process = Process("gateway", {**common, **settings, "port": 0}, until="error").started()
+    assert said in process.lines[-1]
     assert process.ended() == 1

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
@@ -13,7 +15,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from backend_adapter.petals import compat
-from backend_adapter.petals.errors import MissingLayersError, SwarmError, SwarmSettingsError
+from backend_adapter.petals.errors import (
+    MissingLayersError,
+    SwarmError,
+    SwarmSettingsError,
+    SwarmUnreachableError,
+)
 from backend_adapter.petals.gateway.app import Gateway
 from backend_adapter.petals.gateway.joining import joined
 from backend_adapter.petals.gateway.parts import Parts
@@ -21,9 +28,13 @@ from backend_adapter.petals.settings import GatewaySettings
 
 # How long answers may go on after the signal to stop, in seconds; leaving the swarm takes its time as well.
 _GRACE_S = 1
+# So long leaving the swarm may take, in seconds.
+_LEAVE_S = 3.0
 _KEEP_CONNECTION_S = 75
 # Between two looks whether all layers are served, until they are.
 _LOOK_S = 0.2
+# Between two attempts to reach a node of the swarm.
+_REJOIN_S = 2.0
 
 
 def say(line: str) -> None:
@@ -41,6 +52,11 @@ def main(arguments: list[str]) -> int:
             raise SwarmSettingsError(
                 "The gateway has no API key (api_key).",
                 "Set one; `hoheit up` makes one by itself.",
+            )
+        if not settings.initial_peers:
+            raise SwarmSettingsError(
+                "No node is named to join the swarm by (initial_peers).",
+                "Name the addresses of two nodes; each prints its own when it is ready.",
             )
         with _listen(settings.host, settings.port) as listening:
             running = Running(settings)
@@ -85,17 +101,31 @@ class Running:
         try:
             yield
         finally:
+            # hivemind's joining blocks a thread and cannot be interrupted; its processes end with this one.
+            last = threading.Timer(_LEAVE_S, os._exit, (0,))
+            last.daemon = True
+            last.start()
             work.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await work
 
     async def _work(self) -> None:
+        """Join, however long it takes until a node can be reached, and stay."""
+        while True:
+            try:
+                await self._joined()
+            except SwarmUnreachableError as error:
+                self._gateway.stage = error.message
+                say(f"waiting: {error}")
+                await asyncio.sleep(_REJOIN_S)
+
+    async def _joined(self) -> None:
         gateway = self._gateway
         async with joined(self._settings, self._say) as parts:
             gateway.parts = parts
-            await _complete(parts)
-            say("ready")
             try:
+                await _complete(parts)
+                say("ready")
                 await parts.engine.expire()
             finally:
                 gateway.parts = None

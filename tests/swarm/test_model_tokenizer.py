@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from local import END, START, tiny
 
@@ -32,6 +32,7 @@ def with_template(directory, tmp_path, template):
     return Text(tmp_path)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_text_comes_back_as_it_went(text, said):
     assert text.decode(text.encode(said)) == said

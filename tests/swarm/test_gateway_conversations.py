@@ -202,3 +202,16 @@ def test_the_end_of_a_turn_is_counted_and_not_shown() -> None:
     assert "".join(piece.text for piece in pieces) == "ja"
     assert said(pieces) == [*b"ja", END]
     assert pieces[-1].finish == "stop"
+
+
+def test_what_drafts_left_in_the_caches_is_not_counted_on() -> None:
+    async def talk() -> None:
+        kept = Conversations(Session, most=4, keep_s=10, largest=512)
+        taken = kept.take([1, 2, 3], 100)
+        # Two drafts behind the third token were wrong: where the fifth belongs, another one is cached.
+        taken.session.position = 6  # type: ignore[misc]
+        await kept.give_back(taken, [1, 2, 3, 4, 5])
+        assert taken.tokens == [1, 2, 3, 4]
+        assert kept.take([1, 2, 3, 4, 5, 6, 7], 100).common == 4
+
+    asyncio.run(talk())

@@ -89,4 +89,9 @@ class Process:
 def together(starting: list[Callable[[], Process]]) -> list[Process]:
     """Start several at once and wait for all."""
     begun = [each() for each in starting]
-    return [each.started() for each in begun]
+    try:
+        return [each.started() for each in begun]
+    except AssertionError:
+        for each in begun:
+            each.stop()
+        raise

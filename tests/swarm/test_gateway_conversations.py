@@ -16,7 +16,9 @@ from backend_adapter.petals.gateway.conversations import (
     reusable,
 )
 from backend_adapter.petals.gateway.engine import Engine, Job, Piece
+from backend_adapter.petals.gateway.parts import crowded
 from backend_adapter.petals.gateway.spelling import Spelling
+from backend_adapter.petals.spans import Span, SwarmState
 
 _TOKENS = st.lists(st.integers(0, 2), max_size=40)
 
@@ -213,5 +215,37 @@ def test_what_drafts_left_in_the_caches_is_not_counted_on() -> None:
         await kept.give_back(taken, [1, 2, 3, 4, 5])
         assert taken.tokens == [1, 2, 3, 4]
         assert kept.take([1, 2, 3, 4, 5, 6, 7], 100).common == 4
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("left", "full"),
+    [((600, 600), False), ((600, 90), False), ((90, 600), True), ((None, 9), False)],
+)
+def test_nodes_are_crowded_where_a_layer_has_no_room_for_one_more(
+    left: tuple[int | None, int], full: bool
+) -> None:
+    # Counted in tokens of one layer, of which the spans have three and one.
+    spans = (
+        Span("a", 0, 3, cache_tokens_left=left[0]),
+        Span("b", 2, 3, cache_tokens_left=left[1]),
+        Span("away", 0, 3, "offline", cache_tokens_left=9000),
+    )
+    assert crowded(SwarmState(4, spans), 100) is full
+
+
+def test_crowded_nodes_are_freed_of_what_is_only_kept() -> None:
+    async def talk() -> None:
+        script = Script()
+        generated = engine(script)
+        for name in (b"a" * 9, b"b" * 9):
+            await answered(generated, job(name))
+        expiring = asyncio.create_task(
+            generated.expire(lambda: generated.conversations.kept > 1, 0.01)
+        )
+        await asyncio.sleep(0.1)
+        expiring.cancel()
+        assert [each.closed for each in script.sessions] == [True, False]
 
     asyncio.run(talk())

@@ -34,7 +34,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 TOOL = {"type": "function", "function": {"name": "birthday", "parameters": SCHEMA}}
-CACHE = 8192
+NODE = {"port": 0, "health_port": 0, "cache_tokens": 8192}
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def nodes(common: dict[str, Any]) -> Iterator[list[Process]]:
-    made = [
-        Process("node", {**common, "layers": "0:2", "port": 0, "cache_tokens": CACHE}).started()
-    ]
+    made = [Process("node", {**common, **NODE, "layers": "0:2"}).started()]
     try:
         made += together(
             [lambda layers=each: node(common, made[0], layers) for each in ("2:4", "4:6")]
@@ -62,8 +60,7 @@ def nodes(common: dict[str, Any]) -> Iterator[list[Process]]:
 
 
 def node(common: dict[str, Any], first: Process, layers: str) -> Process:
-    joining = {"initial_peers": first.addresses, "cache_tokens": CACHE}
-    return Process("node", {**common, **joining, "layers": layers, "port": 0})
+    return Process("node", {**common, **NODE, "initial_peers": first.addresses, "layers": layers})
 
 
 def gateway(common: dict[str, Any], first: Process, until: str = "ready") -> Process:
@@ -220,7 +217,7 @@ def test_layers_that_are_missing_are_named_until_a_node_has_them(
     common: dict[str, Any],
 ) -> None:
     other = {**common, "model_id": "other"}
-    processes = [Process("node", {**other, "layers": "0:4", "port": 0}).started()]
+    processes = [Process("node", {**other, **NODE, "layers": "0:4"}).started()]
     try:
         processes.append(gateway(other, processes[0], until="waiting"))
         with connected(processes[-1]) as client:
@@ -267,7 +264,7 @@ def test_it_waits_for_the_first_node_and_ends_while_it_does(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     kept = {"identity_file": str(tmp_path / "identity"), "port": port, "layers": "0:6"}
-    settings = {**common, **kept, "model_id": "late"}
+    settings = {**common, **NODE, **kept, "model_id": "late"}
     processes = [Process("node", settings).started()]
     processes[0].stop()
     try:

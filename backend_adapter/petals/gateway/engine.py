@@ -114,11 +114,13 @@ class Engine:
         """How many choices are generated now."""
         return self._running
 
-    async def expire(self) -> None:
-        """Free what was kept long enough, until cancelled."""
+    async def expire(self, crowded: Callable[[], bool], every_s: float = _EXPIRE_EVERY_S) -> None:
+        """Free what was kept long enough, and one more where the nodes are `crowded`, until cancelled."""
         while True:
-            await asyncio.sleep(_EXPIRE_EVERY_S)
+            await asyncio.sleep(every_s)
             await self.conversations.expire()
+            if crowded():
+                await self.conversations.evict()
 
     async def answer(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer as they come, each choice ended by a piece with `finish`.

@@ -57,6 +57,22 @@ class Coverage:
             raise MissingLayersError(missing)
 
 
+def crowded(state: SwarmState, tokens: int) -> bool:
+    """Whether some layer has no node left with room for a conversation of `tokens`.
+
+    Other gateways share the nodes: what is only kept must not stand in the way of what is said there.
+    """
+    room = [0] * state.layers
+    for span in state.spans:
+        if span.state == "online":
+            left = (
+                tokens if span.cache_tokens_left is None else span.cache_tokens_left // span.length
+            )
+            for layer in range(span.start, min(span.end, state.layers)):
+                room[layer] = max(room[layer], left)
+    return any(count and left < tokens for count, left in zip(state.coverage(), room, strict=True))
+
+
 @dataclass(frozen=True)
 class Parts:
     """All of it; `banned` are peers that are not used any more, with the reason."""

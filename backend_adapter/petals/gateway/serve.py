@@ -23,7 +23,7 @@ from backend_adapter.petals.errors import (
 )
 from backend_adapter.petals.gateway.app import Gateway
 from backend_adapter.petals.gateway.joining import joined
-from backend_adapter.petals.gateway.parts import Parts
+from backend_adapter.petals.gateway.parts import Parts, crowded
 from backend_adapter.petals.settings import GatewaySettings
 
 # How long answers may go on after the signal to stop, in seconds; leaving the swarm takes its time as well.
@@ -126,7 +126,8 @@ class Running:
             try:
                 await _complete(parts)
                 say("ready")
-                await parts.engine.expire()
+                largest = self._settings.context_tokens
+                await parts.engine.expire(lambda: crowded(parts.state(), largest))
             finally:
                 gateway.parts = None
 

@@ -14,6 +14,7 @@ from hoheit import secrets
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
 from hoheit.orphans import end_with_parent
+from hoheit.petals.cli import app as petals
 from hoheit.progress import Progress
 from mcp_servers.errors import SiteError
 
@@ -31,6 +32,8 @@ app = typer.Typer(
     help="Chat with very large open models spread over many sites, while files and databases stay at "
     "their own.\n\nExample: `hoheit up`",
 )
+
+app.add_typer(petals)
 
 SettingsOption = Annotated[
     Path | None,
@@ -55,6 +58,12 @@ def up(
     model: Annotated[
         Path | None, typer.Option(help="A GGUF file for the embedded engine, instead of SmolLM2.")
     ] = None,
+    engine: Annotated[
+        Literal["embedded", "petals"] | None,
+        typer.Option(
+            help="What answers: the embedded engine, or a swarm of four nodes on this machine."
+        ),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Open WebUI with its local ML parts (about 3 GB).")
     ] = False,
@@ -66,6 +75,8 @@ def up(
     # Variables, because every part reads its settings for itself.
     if model:
         os.environ["HOHEIT_EMBEDDED__MODEL"] = str(model.expanduser().absolute())
+    if engine:
+        os.environ["HOHEIT_ENGINE"] = engine
     if full:
         os.environ["HOHEIT_OPEN_WEBUI__EDITION"] = "full"
     if settings:

@@ -4,8 +4,8 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -23,6 +23,9 @@ class Part:
     port: int
     health: str = "/health"
     start_seconds: float = 60.0
+    # What follows `hoheit` on its command line, if not its name, and variables of its own.
+    arguments: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -31,7 +34,7 @@ class Part:
     @property
     def command(self) -> list[str]:
         """What starts it in the foreground: the same command that people run under systemd."""
-        return [sys.executable, "-m", "hoheit", self.name]
+        return [sys.executable, "-m", "hoheit", *(self.arguments or (self.name,))]
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -40,7 +43,11 @@ def parts(settings: Settings) -> list[Part]:
 
 
 def _parts(settings: Settings) -> Iterator[Part]:
-    if settings.embedded.enabled:
+    if settings.engine == "petals":
+        from hoheit.petals.parts import swarm_parts
+
+        yield from swarm_parts(settings.petals)
+    elif settings.embedded.enabled:
         yield Part("embedded", "embedded", settings.embedded.host, settings.embedded.port)
     yield Part("files", "files", settings.files.host, settings.files.port)
     yield Part("databases", "databases", settings.databases.host, settings.databases.port)
@@ -65,7 +72,8 @@ def _port_fault(part: Part) -> str:
         try:
             probe.bind((part.host, part.port))
         except OSError as error:
-            setting = f"{part.section}.port (HOHEIT_{part.section.upper()}__PORT)"
+            variable = part.section.upper().replace(".", "__")
+            setting = f"{part.section}.port (HOHEIT_{variable}__PORT)"
             if error.errno == errno.EADDRINUSE:
                 return (
                     f"Port {part.port} on {part.host}, meant for {part.name}, is in use"

@@ -14,6 +14,8 @@ NAMES: dict[str, str] = {
     "admin-key": "the adapter's key for operators",
     "user-jwt-secret": "signs who asks: Open WebUI tells the adapter with it",
     "embedded-key": "the embedded engine's API key, which the adapter sends",
+    "swarm-key": "the swarm's key: who has it belongs to the swarm",
+    "petals-key": "the API key of the gateway to the swarm, which the adapter sends",
     "files-token": "the files server's bearer token",
     "databases-token": "the databases server's bearer token",
     "webui-secret-key": "signs Open WebUI's sessions",

@@ -4,9 +4,9 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -19,12 +19,14 @@ from pydantic_settings import (
 )
 
 from backend_adapter.embedded.settings import EmbeddedSettings
+from backend_adapter.petals.settings import GatewaySettings, SwarmSettings
 from backend_adapter.settings import AdapterSettings, ModelSettings, UpstreamSettings
 from hoheit import secrets
 from hoheit.errors import SettingsError
 from hoheit.home import CHECKOUT, Home
 from hoheit.open_webui.settings import OpenWebUISettings
 from hoheit.orphans import PARENT_VARIABLE
+from hoheit.petals.settings import PetalsSettings
 from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.files.settings import FilesSettings, RootSettings
 
@@ -33,6 +35,7 @@ _PREFIX = "HOHEIT_"
 _SECRETS = frozenset(
     {"admin_key", "api_key", "database_url", "secret_key", "token", "url", "user_jwt_secret"}
 )
+_OF_THE_SWARM = ("swarm-key", "petals-key")
 # Read before and beside the settings themselves.
 _OTHER_VARIABLES = ("HOHEIT_HOME", "HOHEIT_SETTINGS", PARENT_VARIABLE)
 
@@ -54,6 +57,10 @@ class Settings(BaseSettings):
         None,
         description="Folder of the isolated environments. Default: environments/ in HOHEIT_HOME.",
     )
+    engine: Literal["embedded", "petals"] = Field(
+        "embedded",
+        description="What `hoheit up` answers with: the embedded engine, or a swarm of nodes on this machine.",
+    )
     secrets_dir: Path | None = Field(
         None, description="Folder of the secrets, one file each. Default: secrets/ in HOHEIT_HOME."
     )
@@ -62,6 +69,9 @@ class Settings(BaseSettings):
     )
     embedded: EmbeddedPart = Field(
         default_factory=EmbeddedPart, description="The engine that runs on this machine."
+    )
+    petals: PetalsSettings = Field(
+        default_factory=PetalsSettings, description="This site's share of a Petals swarm."
     )
     files: FilesSettings = Field(
         default_factory=FilesSettings, description="The MCP server for the site's documents."
@@ -140,11 +150,18 @@ def complete(
     Raises HoheitError when a needed secret can neither be read nor made.
     """
     folder = settings.secrets_dir or home.secrets
+    if settings.engine == "petals" and "adapter-key" in needed:
+        needed = (*needed, "petals-key")
+    elif len(needed) == len(secrets.NAMES):
+        # A whole site without a swarm needs none of the swarm's.
+        needed = tuple(name for name in needed if name not in _OF_THE_SWARM)
 
     def secret(given: SecretStr | None, name: str) -> SecretStr | None:
         return given or (secrets.read_or_make(folder, name) if name in needed else None)
 
     embedded = settings.embedded
+    if settings.engine == "petals":
+        embedded = embedded.model_copy(update={"enabled": False})
     if embedded.enabled:
         key = secret(embedded.api_key, "embedded-key")
         embedded = embedded.model_copy(update={"api_key": key, "model_id": _model_id(embedded)})
@@ -160,11 +177,15 @@ def complete(
     )
     if embedded.enabled:
         adapter = _with_embedded(adapter, embedded)
+    petals = _with_secrets(settings.petals, home, folder, secret)
+    if settings.engine == "petals":
+        adapter = _with_swarm(adapter, petals.gateway)
     chat = settings.open_webui
     return settings.model_copy(
         update={
             "adapter": adapter,
             "embedded": embedded,
+            "petals": petals,
             "files": settings.files.model_copy(
                 update={
                     "token": secret(settings.files.token, "files-token"),
@@ -211,16 +232,59 @@ def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterS
     )
     models = adapter.models
     if embedded.model is None and all(model.id != embedded.model_id for model in models):
-        # The template of the shipped weights ignores tools, and so small a model rarely asks for one.
-        small = ModelSettings(
-            id=embedded.model_id,
-            tool_calls="schema",
-            force_first_call=("files_search",),
-            small=True,
-        )
-        models = (*models, small)
+        models = (*models, _small(embedded.model_id))
     return adapter.model_copy(
         update={"upstreams": (upstream, *adapter.upstreams), "models": models}
+    )
+
+
+def _with_secrets(
+    petals: PetalsSettings,
+    home: Home,
+    folder: Path,
+    secret: Callable[[SecretStr | None, str], SecretStr | None],
+) -> PetalsSettings:
+    """A swarm of this site's own has its key; one that anybody may join, or of known peers, needs none."""
+
+    def keyed(part: SwarmSettings) -> dict[str, Any]:
+        if part.open or part.key_file or part.allowed_peers or secret(None, "swarm-key") is None:
+            return {}
+        return {"key_file": folder / "swarm-key"}
+
+    key = secret(petals.gateway.api_key, "petals-key")
+    return PetalsSettings(
+        node=petals.node.model_copy(
+            update={
+                **keyed(petals.node),
+                "address_file": petals.node.address_file or home.path / "run" / "node.address",
+            }
+        ),
+        gateway=petals.gateway.model_copy(update={**keyed(petals.gateway), "api_key": key}),
+    )
+
+
+def _with_swarm(adapter: AdapterSettings, gateway: GatewaySettings) -> AdapterSettings:
+    """The gateway to the swarm becomes the first upstream, unless an upstream of that name is configured."""
+    if any(upstream.name == "swarm" for upstream in adapter.upstreams):
+        return adapter
+    upstream = UpstreamSettings(
+        name="swarm",
+        base_url=f"{address(gateway.host, gateway.port)}/v1",
+        api_key=gateway.api_key,
+        engine="petals",
+    )
+    models = adapter.models
+    if gateway.model is None and all(model.id != gateway.model_id for model in models):
+        models = (*models, _small(gateway.model_id))
+    return adapter.model_copy(
+        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
+    )
+
+
+def _small(model_id: str) -> ModelSettings:
+    """The template of the shipped weights ignores tools, and so small a model rarely asks for one."""
+    return ModelSettings(
+        id=model_id, tool_calls="schema", force_first_call=("files_search",), small=True
     )
 
 

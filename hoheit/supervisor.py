@@ -99,6 +99,7 @@ class Supervisor:
                 start_new_session=True,
                 env={
                     **os.environ,
+                    **part.variables,
                     "HOHEIT_HOME": str(self._home.path),
                     PARENT_VARIABLE: str(os.getpid()),
                 },

@@ -14,6 +14,7 @@ from hoheit.errors import HoheitError, StartError
 from hoheit.home import Home, make_folder, write_whole
 from hoheit.open_webui.launch import edition_environment
 from hoheit.parts import Part, parts, require_free_ports
+from hoheit.petals.launch import prepared
 from hoheit.progress import Progress
 from hoheit.provision_site import provision_site
 from hoheit.settings import Settings, complete
@@ -23,6 +24,8 @@ from hoheit.supervisor import Supervisor
 from hoheit.template import render
 
 _NEEDED_MB = 300
+# What answers, and comes before those that ask it.
+_ENGINES = ("embedded", "gateway")
 
 
 def up(home: Home, settings: Settings, progress: Progress) -> None:
@@ -34,14 +37,15 @@ def up(home: Home, settings: Settings, progress: Progress) -> None:
     with _only_one(home):
         _require_room(home)
         settings = complete(settings, home)
-        wanted = parts(settings)
-        require_free_ports(wanted)
+        require_free_ports(parts(settings))
         if not home.settings_file.exists():
             write_whole(home.settings_file, render())
         if settings.open_webui.enabled:
             root = settings.environments_dir or home.environments
             environments.ensure(edition_environment(settings.open_webui), root, progress)
-        asyncio.run(_run(home, settings, wanted, progress))
+        if settings.engine == "petals":
+            settings = prepared(home, settings, progress)
+        asyncio.run(_run(home, settings, parts(settings), progress))
 
 
 async def _run(home: Home, settings: Settings, wanted: list[Part], progress: Progress) -> None:
@@ -76,7 +80,7 @@ async def _start(
     with progress.step(f"Starting {len(wanted)} parts") as step:
         names = [part.name for part in wanted]
         # The adapter asks its upstreams for their models as it starts, and provisioning asks the adapter.
-        first = [name for name in names if name == "embedded"]
+        first = [name for name in names if name in _ENGINES or name.startswith("node-")]
         await supervisor.start(first, step.update)
         await supervisor.start([name for name in names if name not in first], step.update)
     if settings.open_webui.enabled:

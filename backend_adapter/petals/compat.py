@@ -24,6 +24,11 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def _apart() -> None:
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def mend_hivemind() -> None:
     """Apply what this project's own parts need."""
     _daemon_outlives_its_process()
@@ -33,17 +38,19 @@ def mend_hivemind() -> None:
 def _daemon_outlives_its_process() -> None:
     """hivemind's network daemon (p2pd) goes on when the process that started it is killed, and keeps its port.
 
-    `setpriv` has the kernel end it as well; the process between them, hivemind's DHT, ends with its parent.
+    `setpriv` has the kernel end it as well; the process between them, hivemind's DHT, ends with its parent. Both
+    have sessions of their own: a signal to the whole group would end them before the others have been told that
+    this peer leaves.
     """
     from hivemind.p2p.p2p_daemon import P2P
 
     arguments = P2P._make_process_args
 
     def with_parent(*args: Any, **kwargs: Any) -> list[str]:
-        return ["setpriv", "--pdeathsig", "TERM", *arguments(*args, **kwargs)]
+        return ["setsid", "setpriv", "--pdeathsig", "KILL", *arguments(*args, **kwargs)]
 
     P2P._make_process_args = staticmethod(with_parent)
-    os.register_at_fork(after_in_child=end_with_parent)
+    os.register_at_fork(after_in_child=_apart)
 
 
 def _sockets_stay_after_a_kill() -> None:

@@ -20,13 +20,13 @@ _KEY_BYTES = 32
 
 def new_key() -> str:
     """A new swarm key, as it is kept in a file."""
-    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    return secrets.token_urlsafe(_KEY_BYTES)
 
 
 def read_key(file: Path) -> bytes:
     """The swarm key in `file`. Raises SwarmSettingsError."""
     try:
-        key = base64.b64decode(file.read_text(encoding="ascii").strip(), validate=True)
+        key = base64.urlsafe_b64decode(file.read_text(encoding="ascii").strip() + "=")
     except (OSError, ValueError) as error:
         raise SwarmSettingsError(
             f"The swarm key {file} cannot be read: {error}.",

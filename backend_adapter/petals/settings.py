@@ -51,15 +51,26 @@ class NodeSettings(SwarmSettings):
     """One node: where it listens, which layers it serves, how much it keeps."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that the node listens on.")
-    port: int = Field(8085, ge=0, le=65535, description="TCP port of the node; 0 takes a free one.")
+    port: int = Field(8090, ge=0, le=65535, description="TCP port of the node; 0 takes a free one.")
+    health_port: int = Field(
+        8094,
+        ge=0,
+        le=65535,
+        description="TCP port on which GET /health answers 200 once the node serves; 0 opens none.",
+    )
+    address_file: Path | None = Field(
+        None,
+        description="File into which the node writes the addresses to join it by, one in each line.",
+    )
     announce: tuple[str, ...] = Field(
         (), description="Addresses that others reach it by (multiaddr), if not by host and port."
     )
     name: str = Field("", max_length=64, description="Name of the node, shown to operators.")
     layers: str | None = Field(
         None,
-        pattern=r"^\d+:\d+$",
-        description="Layers to serve, as 0:10; empty takes those that are missing.",
+        pattern=r"^(\d+:\d+|\d+/\d+)$",
+        description="Layers to serve, as 0:10, or as a share: 1/3 is the first third. "
+        "Empty takes those that are served worst.",
     )
     num_layers: int | None = Field(
         None,

@@ -75,6 +75,23 @@ def missing(spans: Sequence[Span], start: int, end: int) -> list[tuple[int, int]
     return ranges
 
 
+def named(text: str, layers: int) -> tuple[int, int]:
+    """The range that `text` names: 10:20, or as a share 2/3, the second third of all layers.
+
+    Raises ValueError for a range that is not within them.
+    """
+    if ":" in text:
+        start, end = (int(each) for each in text.split(":"))
+    else:
+        number, parts = (int(each) for each in text.split("/"))
+        if not 1 <= number <= parts:
+            raise ValueError(f"there is no share {text}")
+        start, end = (round(layers * each / parts) for each in (number - 1, number))
+    if not 0 <= start < end <= layers:
+        raise ValueError(f"{text} is no range of {layers} layers")
+    return start, end
+
+
 def neediest(counts: Sequence[int], length: int) -> tuple[int, int]:
     """The window of `length` layers that is served worst: where a new node helps most.
 

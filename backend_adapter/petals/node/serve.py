@@ -15,10 +15,11 @@ import torch
 from backend_adapter.petals import compat
 from backend_adapter.petals.errors import SwarmError, SwarmSettingsError
 from backend_adapter.petals.membership import Membership
+from backend_adapter.petals.node.health import tell_health
 from backend_adapter.petals.node.layers import Cache, Layer, Layers, Rotary, Segment
 from backend_adapter.petals.settings import NodeSettings
 from backend_adapter.petals.shape import Shape, read_shape
-from backend_adapter.petals.spans import Span, coverage, neediest
+from backend_adapter.petals.spans import Span, coverage, named, neediest
 from backend_adapter.petals.weights import check_directory
 
 # An announcement is good for so many periods.
@@ -60,8 +61,11 @@ async def _serve(settings: NodeSettings) -> None:
     compat.mend_hivemind()
     torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) - 1))
     dht = await asyncio.to_thread(join, settings)
+    healthy = asyncio.Event()
     try:
-        running = asyncio.create_task(_node(settings, directory, shape, membership, dht))
+        if settings.health_port:
+            await tell_health(settings.host, settings.health_port, healthy)
+        running = asyncio.create_task(_node(settings, directory, shape, membership, dht, healthy))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -72,6 +76,10 @@ async def _serve(settings: NodeSettings) -> None:
             await running
     finally:
         await asyncio.to_thread(_leave, dht)
+        if sys.exc_info()[0] in (None, asyncio.CancelledError):
+            # A thread that waits for a peer which does not answer would hold up the end.
+            sys.stdout.flush()
+            os._exit(0)
 
 
 def join(settings: NodeSettings) -> Any:
@@ -115,7 +123,12 @@ def _leave(dht: Any) -> None:
 
 
 async def _node(
-    settings: NodeSettings, directory: Path, shape: Shape, membership: Membership, dht: Any
+    settings: NodeSettings,
+    directory: Path,
+    shape: Shape,
+    membership: Membership,
+    dht: Any,
+    healthy: asyncio.Event,
 ) -> None:
     from backend_adapter.petals import wire
     from backend_adapter.petals.node.announcing import Announcing
@@ -124,12 +137,13 @@ async def _node(
 
     prefix = settings.model_id
     if settings.layers is not None:
-        start, end = (int(each) for each in settings.layers.split(":"))
-        if not 0 <= start < end <= shape.layers:
+        try:
+            start, end = named(settings.layers, shape.layers)
+        except ValueError as error:
             raise SwarmSettingsError(
-                f"The layers {settings.layers} are not there: the model has {shape.layers}.",
-                "Set layers to a range within 0 and that number, or leave it out.",
-            )
+                f"The layers cannot be served: {error}.",
+                f"Set layers to a range within 0:{shape.layers}, or leave it out.",
+            ) from error
     else:
         spans = await asyncio.to_thread(read_spans, dht, prefix, shape.layers, _JOIN_S)
         counts = coverage([replace(each, state="online") for each in spans], shape.layers)
@@ -163,13 +177,25 @@ async def _node(
             await service.serve(p2p)
             announcing.online(speed, lambda: service.cache_tokens_left)
             await announcing.told()
-            for address in dht.get_visible_maddrs():
+            addresses = [str(each) for each in dht.get_visible_maddrs()]
+            for address in addresses:
                 say(f"address {address}")
+            if settings.address_file is not None:
+                await asyncio.to_thread(_leave_address, settings.address_file, addresses)
             say("ready")
+            healthy.set()
             await asyncio.Event().wait()
         finally:
             service.close()
             await p2p.shutdown()
+
+
+def _leave_address(file: Path, addresses: list[str]) -> None:
+    """Write the addresses for whoever waits for them, all at once."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = file.with_name(f".{file.name}-{os.getpid()}")
+    written.write_text("".join(f"{each}\n" for each in addresses))
+    written.replace(file)
 
 
 def load(

@@ -1,0 +1,140 @@
+"""Turns this process into a part of the swarm, run from the swarm's own environment."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from backend_adapter.embedded.weights import default_weights
+from backend_adapter.petals.settings import SwarmSettings
+from hoheit import environments
+from hoheit.errors import HoheitError, StartError
+from hoheit.home import CHECKOUT, Home
+from hoheit.progress import Progress
+from hoheit.settings import Settings
+
+ENVIRONMENT = "petals"
+_PROGRAM = CHECKOUT / "backend_adapter" / "petals" / "__main__.py"
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+_CONVERT_S = 900
+_PEERS_S = 60.0
+
+
+def python(home: Home, settings: Settings, progress: Progress) -> Path:
+    """The interpreter of the swarm's environment, which is built first where it is missing."""
+    root = settings.environments_dir or home.environments
+    return environments.ensure(ENVIRONMENT, root, progress) / "bin" / "python"
+
+
+def model(given: Path | None, home: Home, settings: Settings, progress: Progress) -> Path:
+    """The model's directory: the one that is set, or the default weights, converted once.
+
+    Raises HoheitError where they cannot be converted.
+    """
+    if given is not None:
+        return given.expanduser().absolute()
+    interpreter = python(home, settings, progress)
+    asked = {"gguf": str(default_weights()), "cache": str(home.data / "models")}
+    with progress.step("Preparing the model for the swarm") as step:
+        process = subprocess.Popen(
+            [str(interpreter), str(_PROGRAM), "weights"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101 - pipes, see above
+        process.stdin.write(json.dumps(asked))
+        process.stdin.close()
+        last = ""
+        for line in process.stdout:
+            last = line.strip()
+            step.update(last)
+        said = process.stderr.read().strip()
+        if process.wait(timeout=_CONVERT_S):
+            raise HoheitError(f"The model cannot be prepared: {said.removeprefix('error: ')}")
+    return Path(last)
+
+
+def prepared(home: Home, settings: Settings, progress: Progress) -> Settings:
+    """The settings with the model of the swarm in its place, for a start of all parts."""
+    petals = settings.petals
+    directory = model(petals.node.model, home, settings, progress)
+    if petals.node.address_file is not None:
+        petals.node.address_file.unlink(missing_ok=True)
+    return settings.model_copy(
+        update={
+            "petals": petals.model_copy(
+                update={
+                    "node": petals.node.model_copy(update={"model": directory}),
+                    "gateway": petals.gateway.model_copy(
+                        update={"model": petals.gateway.model or directory}
+                    ),
+                }
+            )
+        }
+    )
+
+
+def peers(file: Path) -> tuple[str, ...]:
+    """The addresses in a file, one in each line; waits for a node that is just starting to write it.
+
+    Raises StartError where there are none after a minute.
+    """
+    deadline = time.monotonic() + _PEERS_S
+    while True:
+        if file.is_file():
+            found = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+            if found:
+                return found
+        if time.monotonic() > deadline:
+            raise StartError(
+                f"{file} names no address to join the swarm by, after {_PEERS_S:.0f} s.",
+                "Start the node that writes it first (petals.node.address_file).",
+            )
+        time.sleep(0.2)
+
+
+def become(part: str, chosen: SwarmSettings, interpreter: Path) -> None:
+    """Replace this process by the node or the gateway. The settings go with it in memory: they hold secrets."""
+    settings = os.memfd_create("settings")
+    os.write(settings, json.dumps(_plain(chosen)).encode())
+    os.lseek(settings, 0, os.SEEK_SET)
+    os.dup2(settings, sys.stdin.fileno() if sys.stdin is not None else 0)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [str(interpreter), str(_PROGRAM), part]
+    os.execve(command[0], command, _environment())  # noqa: S606 - that is its purpose
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {
+        **inherited,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def _plain(settings: BaseModel) -> dict[str, object]:
+    """The settings as JSON has them, secrets in the open."""
+    return {name: _value(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_value(each) for each in value]
+    return value

@@ -146,7 +146,9 @@ def gateway(script: Script, **changed: Any) -> Gateway:
         parallel=settings.parallel,
     )
     coverage = Coverage(lambda: script.state, settings.recover_s)
-    made.parts = Parts(text, engine, lambda: script.state, coverage, lambda: {"liar": "it lies"})
+    made.parts = Parts(
+        text, engine, lambda: script.state, coverage, 256, lambda: {"liar": "it lies"}
+    )
     return made
 
 

@@ -49,6 +49,11 @@ class Process:
         return self._process.pid
 
     @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
     def addresses(self) -> list[str]:
         """Where a node is reached."""
         return [each.removeprefix("address ") for each in self.lines if each.startswith("address ")]

@@ -182,6 +182,32 @@ def test_a_wrong_field_is_named(client: httpx.Client, changed: Any, param: str) 
     assert answer.json()["error"]["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/completions", {"prompt": [256]}, "prompt"),
+        ("/v1/completions", {"prompt": [-1]}, "prompt[0]"),
+        ("/v1/completions", {"prompt": ""}, "prompt"),
+        ("/v1/completions", {"prompt": []}, "prompt"),
+        ("/v1/completions", {"prompt": ["a", "b"]}, "prompt"),
+        ("/v1/completions", {"prompt": [[1], [2]]}, "prompt"),
+        ("/detokenize", {"tokens": [2**40]}, "tokens"),
+        ("/tokenize", {}, "prompt"),
+    ],
+)
+def test_what_is_no_prompt_is_refused(
+    client: httpx.Client, path: str, body: dict[str, Any], param: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("prompt", [list(b"a\1"), [list(b"a\1")], "a\1", ["a\1"]])
+def test_one_prompt_may_be_written_in_four_ways(client: httpx.Client, prompt: Any) -> None:
+    answer = client.post("/v1/completions", json={"prompt": prompt, "max_tokens": 4})
+    assert answer.json()["choices"][0]["text"] == "Übe"
+
+
 def test_unknown_fields_are_ignored(client: httpx.Client) -> None:
     answer = client.post("/v1/chat/completions", json={**ASKED, "chat_id": {"any": "thing"}})
     assert answer.status_code == 200

@@ -213,6 +213,33 @@ def test_a_client_that_leaves_frees_the_nodes(client: httpx.Client) -> None:
     until(lambda: room() == {each["cache_tokens_left"] for each in before["spans"]}, 5.0)
 
 
+def test_a_node_that_dies_is_not_seen_in_the_answer(common: dict[str, Any]) -> None:
+    settings = {**common, **NODE, "model_id": "twice", "layers": "0:6"}
+    processes = [Process("node", settings).started()]
+    try:
+        processes.append(gateway({**common, "model_id": "twice"}, processes[0]))
+        body = {**ASKED, "model": "twice", "max_tokens": 400, "ignore_eos": True}
+        with connected(processes[1]) as client:
+            whole, _ = streamed(client, "/v1/chat/completions", body)
+            joining = {**settings, "initial_peers": processes[0].addresses}
+            processes.append(Process("node", joining).started())
+            until(lambda: client.get("/swarm").json()["coverage"] == [2] * 6)
+            # The conversation is kept where it was begun: at the node that dies now.
+            text = ""
+            asked = {**body, "stream": True}
+            with client.stream("POST", "/v1/chat/completions", json=asked) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("data: {"):
+                        text += json.loads(line[6:])["choices"][0]["delta"]["content"]
+                    if len(text) > 50 and processes[0].alive:
+                        processes[0].kill()
+            assert text == whole
+            assert client.get("/swarm").json()["figures"]["reroutes"] > 0
+    finally:
+        for each in reversed(processes):
+            each.stop()
+
+
 def test_layers_that_are_missing_are_named_until_a_node_has_them(
     common: dict[str, Any],
 ) -> None:

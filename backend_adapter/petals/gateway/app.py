@@ -135,7 +135,9 @@ class Gateway:
     async def detokenize(self, request: Request) -> Response:
         """The text of token ids, special tokens included."""
         body = read(await _body(request), DetokenizeBody)
-        return json_response({"prompt": self._joined().text.decode(body.tokens, special=True)})
+        parts = self._joined()
+        parts.check_tokens(body.tokens, "tokens")
+        return json_response({"prompt": parts.text.decode(body.tokens, special=True)})
 
     async def chat(self, request: Request) -> Response:
         """An answer to a chat."""
@@ -160,6 +162,8 @@ class Gateway:
         prompt = body.one_prompt()
         if isinstance(prompt, str):
             prompt = await asyncio.to_thread(parts.text.encode, prompt)
+        else:
+            parts.check_tokens(prompt, "prompt")
         return self._answer(parts, body, prompt, forms.form(*body.form), None)
 
     def _answer(
@@ -171,7 +175,9 @@ class Gateway:
         chat: forms.Chat | None,
     ) -> Response:
         room = self._settings.context_tokens - len(prompt)
-        if not prompt or room < 1:
+        if not prompt:
+            raise BadRequestError("The prompt is empty.", "Send a text.", param="prompt")
+        if room < 1:
             raise BadRequestError(
                 f"The prompt has {len(prompt)} tokens, and question and answer together may have "
                 f"{self._settings.context_tokens}.",

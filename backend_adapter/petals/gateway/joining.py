@@ -40,6 +40,7 @@ async def joined(settings: GatewaySettings, say: Callable[[str], None]) -> Async
                 engine,
                 swarm.state,
                 Coverage(swarm.state, settings.recover_s),
+                ends.vocabulary,
                 lambda: {peer: ban.reason for peer, ban in swarm.banned().items()},
             )
         finally:

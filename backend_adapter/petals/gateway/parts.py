@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from backend_adapter.petals.errors import MissingLayersError
 from backend_adapter.petals.gateway.engine import Engine
+from backend_adapter.petals.gateway.faults import BadRequestError
 from backend_adapter.petals.spans import Span, SwarmState
 
 
@@ -75,13 +76,26 @@ def crowded(state: SwarmState, tokens: int) -> bool:
 
 @dataclass(frozen=True)
 class Parts:
-    """All of it; `banned` are peers that are not used any more, with the reason."""
+    """All of it.
+
+    `vocabulary` is how many tokens the model knows; `banned` are peers that are not used for now, with the reason.
+    """
 
     text: Text
     engine: Engine
     state: Callable[[], SwarmState]
     coverage: Coverage
+    vocabulary: int
     banned: Callable[[], Mapping[str, str]] = field(default=dict)
+
+    def check_tokens(self, ids: Sequence[int], param: str) -> None:
+        """Raises BadRequestError for what is no token of the model."""
+        if ids and max(ids) >= self.vocabulary:
+            raise BadRequestError(
+                f"{max(ids)} is no token: the model has {self.vocabulary}.",
+                "Send ids of this model's own tokenizer.",
+                param=param,
+            )
 
     def report(self) -> dict[str, Any]:
         """The state of the swarm as /swarm tells it."""

@@ -37,7 +37,10 @@ status: install ## Show every part.
 
 test: install-dev browser ## Run the whole suite, browser tests included.
 	@$(BIN)/python -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
+	@$(BIN)/python -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@PYTHONPATH=. $$($(BIN)/python -m hoheit.environments where petals $(HOHEIT_ENVIRONMENTS_DIR))/bin/python \
+		-m pytest tests/swarm
 
 lint: install-dev ## Check format, style and types.
 	@$(BIN)/ruff format --check .

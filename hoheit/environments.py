@@ -7,8 +7,9 @@ before the project's own environment exists:
     python3 -m hoheit.environments project .venv hoheit weights
     python3 -m hoheit.environments isolated open-webui .environments
     python3 -m hoheit.environments isolated petals .environments petals-dev
+    python3 -m hoheit.environments where petals .environments
 
-Lists after the folder are added to the environment: what tests need besides.
+Lists after the folder are added to the environment: what tests need besides. `where` prints its folder.
 """
 
 import fcntl
@@ -231,6 +232,8 @@ def main(arguments: Sequence[str]) -> int:
         _require_python()
         if kind == "project":
             install(Path(first), rest, Progress())
+        elif kind == "where":
+            print(location(first, Path(rest[0])))  # noqa: T201 - a command's own output
         else:
             root, *more = rest
             progress = Progress()

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
+import backend_adapter.petals
 from backend_adapter.embedded.weights import default_weights
 from backend_adapter.petals.settings import SwarmSettings
 from hoheit import environments
 from hoheit.errors import HoheitError, StartError
-from hoheit.home import CHECKOUT, Home
+from hoheit.home import Home
 from hoheit.progress import Progress
 from hoheit.settings import Settings
 
 ENVIRONMENT = "petals"
-_PROGRAM = CHECKOUT / "backend_adapter" / "petals" / "__main__.py"
+_PROGRAM = Path(backend_adapter.petals.__file__).parent / "__main__.py"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _CONVERT_S = 900
 _PEERS_S = 60.0

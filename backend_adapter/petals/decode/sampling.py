@@ -13,8 +13,9 @@ import torch
 
 # Below this, sampling is choosing the likeliest.
 _COLDEST = 1e-5
-# So many of the likeliest are looked at first: all that top_p keeps are nearly always among them.
-_FIRST_LOOK = 512
+# So many of the likeliest are looked at first: all that top_p keeps are nearly always among them, and to sort a
+# whole vocabulary takes milliseconds.
+_LOOKS = (512, 8192)
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,10 @@ def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020).
     """
     probabilities = scores.softmax(-1)
-    likeliest, ids = probabilities.topk(min(_FIRST_LOOK, probabilities.shape[-1]))
-    if float(likeliest.sum()) < top_p:
-        likeliest, ids = probabilities.sort(descending=True)
+    for look in (*_LOOKS, scores.shape[-1]):
+        likeliest, ids = probabilities.topk(min(look, scores.shape[-1]))
+        if float(likeliest.sum()) >= top_p:
+            break
     before = likeliest.cumsum(-1) - likeliest
     kept = ids[(before < top_p) | (torch.arange(ids.shape[0]) == 0)]
     narrowed = torch.full_like(scores, -torch.inf)

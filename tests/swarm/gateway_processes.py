@@ -1,11 +1,13 @@
 """Nodes and a gateway as processes of their own, started as `hoheit` starts them."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,15 @@ class Process:
         self.lines: list[str] = []
         self._ready = threading.Event()
         self._until = until
+        self._mark = f"SWARM_TEST={uuid.uuid4().hex}"
+        name, _, value = self._mark.partition("=")
         self._process = subprocess.Popen(
             [sys.executable, str(_MAIN), part],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", name: value},
             start_new_session=True,
         )
         assert self._process.stdin is not None
@@ -57,6 +61,16 @@ class Process:
     def addresses(self) -> list[str]:
         """Where a node is reached."""
         return [each.removeprefix("address ") for each in self.lines if each.startswith("address ")]
+
+    def left(self) -> list[str]:
+        """The commands of processes that it has started, in whichever session, and that still run."""
+        commands = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            # Those of others cannot be read, and some end meanwhile.
+            with contextlib.suppress(OSError):
+                if self._mark.encode() in (folder / "environ").read_bytes():
+                    commands.append((folder / "cmdline").read_text().replace("\0", " "))
+        return commands
 
     def said(self, text: str) -> bool:
         """Whether one of its lines begins so."""

@@ -267,6 +267,7 @@ def test_it_ends_as_told_in_the_middle_of_an_answer(
     common: dict[str, Any], nodes: list[Process], number: int
 ) -> None:
     process = gateway(common, nodes[0])
+    assert process.left() != []
     body = {**ASKED, "max_tokens": 1500, "ignore_eos": True, "stream": True}
     with (
         connected(process) as client,
@@ -277,12 +278,8 @@ def test_it_ends_as_told_in_the_middle_of_an_answer(
         with pytest.raises(httpx.HTTPError):
             list(chunks)
             raise httpx.ReadError("the answer was cut off")
-    left = [
-        each
-        for each in Path("/proc").glob("[0-9]*/stat")
-        if int(each.read_text().rpartition(")")[2].split()[3]) == process.pid
-    ]
-    assert left == []
+    # torch ends its own helper a moment after the processes that it served.
+    until(lambda: process.left() == [], 5)
 
 
 def test_it_waits_for_the_first_node_and_ends_while_it_does(

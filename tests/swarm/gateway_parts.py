@@ -144,6 +144,7 @@ def gateway(script: Script, **changed: Any) -> Gateway:
         lambda ids, special: text.decode(ids, special=special),
         frozenset({END}),
         parallel=settings.parallel,
+        patience_s=settings.recover_s,
     )
     coverage = Coverage(lambda: script.state, settings.recover_s)
     made.parts = Parts(

@@ -130,26 +130,62 @@ def test_the_least_recently_used_goes_first_and_all_go_with_age() -> None:
     asyncio.run(talk())
 
 
+def full_unless(script: Script, most: int) -> None:
+    """Nodes that have room for so many sessions at a time."""
+
+    class Failing(dict[int, Exception]):
+        def get(self, rounds: int, default: Any = None) -> Any:
+            open_now = sum(not each.closed for each in script.sessions)
+            return CacheFullError("No room.") if rounds == 0 and open_now > most else None
+
+    script.failing = Failing()
+
+
+@pytest.fixture(autouse=True)
+def prompt_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend_adapter.petals.gateway.conversations._FREED_S", 0.0)
+
+
 def test_where_the_nodes_have_no_room_a_kept_conversation_makes_some() -> None:
     async def talk() -> None:
         script = Script()
+        full_unless(script, 2)
         generated = engine(script)
-        await answered(generated, job(b"first"))
-        script.failing[0] = CacheFullError("No room.")
+        for name in (b"a" * 9, b"b" * 9, b"c" * 9):
+            assert said(await answered(generated, job(name)))
+        # The third was tried with both others kept, and in vain.
+        assert [each.closed for each in script.sessions] == [True, False, True, False]
 
-        real = generated.conversations.evict
+    asyncio.run(talk())
 
-        async def evict() -> bool:
-            script.failing.clear()
-            return await real()
 
-        generated.conversations.evict = evict  # type: ignore[method-assign]
-        assert said(await answered(generated, job(b"other question")))
-        assert script.sessions[0].closed
-        script.failing[0] = CacheFullError("No room.")
-        generated.conversations.evict = real  # type: ignore[method-assign]
+def test_where_nothing_is_kept_an_answer_waits_for_another_to_end() -> None:
+    async def talk() -> None:
+        script = Script(pause_s=0.002)
+        full_unless(script, 1)
+        generated = engine(script, recover_s=5)
+        both = await asyncio.gather(*(answered(generated, job(name)) for name in (b"a", b"b")))
+        assert said(both[0]) == said(both[1])
+        assert generated.conversations.taken == 0
+
+    asyncio.run(talk())
+
+
+def test_who_has_waited_long_enough_for_room_is_told() -> None:
+    async def talk() -> None:
+        script = Script()
+        full_unless(script, 0)
+        generated = engine(script, recover_s=0.05)
         with pytest.raises(CacheFullError):
-            await answered(generated, job(b"a third one"))
+            await answered(generated, job(b"Hi"))
+        script.pause_s = 1.0
+        full_unless(script, 1)
+        first = asyncio.create_task(answered(generated, job(b"Hi")))
+        await asyncio.sleep(0.02)
+        with pytest.raises(CacheFullError):
+            await answered(generated, job(b"More"))
+        first.cancel()
+        await asyncio.wait([first])
         assert all(each.closed for each in script.sessions)
         assert generated.conversations.taken == 0
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ log = logging.getLogger(__name__)
 # Sessions get room in steps of so many tokens, so that a next turn usually fits too.
 _ROOM_STEP = 512
 _CLOSE_S = 5.0
+# Until the nodes have heard that a conversation has ended, in seconds.
+_FREED_S = 0.3
 
 
 class Session(Protocol):
@@ -110,6 +113,7 @@ class Conversations:
         self._open, self._most, self._keep_s, self._largest = open_session, most, keep_s, largest
         self._kept: list[Conversation] = []
         self._taken = 0
+        self._returned = asyncio.Event()
 
     @property
     def kept(self) -> int:
@@ -141,7 +145,7 @@ class Conversations:
         The last token of an answer has not been sent through the layers, and what lies behind it in the caches are
         drafts that were not taken.
         """
-        self._taken -= 1
+        self._released()
         session = conversation.session
         held = min(session.position, len(sequence) - 1)
         if held <= 0 or not self._most or (not session.rolls_back and held != session.position):
@@ -155,8 +159,28 @@ class Conversations:
 
     async def drop(self, conversation: Conversation) -> None:
         """Free a conversation of which nobody can say what it holds."""
-        self._taken -= 1
+        self._released()
         await close(conversation.session)
+
+    def _released(self) -> None:
+        self._taken -= 1
+        self._returned.set()
+
+    async def make_room(self, patience_s: float) -> bool:
+        """Free a kept conversation, or wait for an answer to end where none is kept.
+
+        False where none does in time.
+        """
+        returned = False
+        if not self._kept and self._taken:
+            self._returned.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    returned = await self._returned.wait()
+        if not (await self.evict() or returned):
+            return False
+        await asyncio.sleep(_FREED_S)
+        return True
 
     async def evict(self) -> bool:
         """Free the kept conversation that was used least recently; False where there is none."""

@@ -92,7 +92,10 @@ MakeDecoder: TypeAlias = Callable[[Resumed, Job, frozenset[int]], Awaitable[Deco
 
 
 class Engine:
-    """Answers `parallel` jobs at a time. `decode(ids, special)` gives text, `eos` are the model's own ends."""
+    """Answers `parallel` jobs at a time. `decode(ids, special)` gives text, `eos` are the model's own ends.
+
+    An answer waits for room at the nodes for `patience_s` seconds.
+    """
 
     def __init__(
         self,
@@ -102,11 +105,12 @@ class Engine:
         eos: frozenset[int],
         *,
         parallel: int,
+        patience_s: float,
     ) -> None:
         self.conversations = conversations
         self.figures = Figures()
         self._decoder, self._decode, self._eos = decoder, decode, eos
-        self._parallel = parallel
+        self._parallel, self._patience_s = parallel, patience_s
         self._running = 0
 
     @property
@@ -175,7 +179,9 @@ class Engine:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _choice(self, job: Job, choice: int) -> AsyncGenerator[Piece, None]:
-        """One choice. A conversation for which the nodes have no room replaces one that is only kept."""
+        """One choice. A conversation for which the nodes have no room replaces one that is only kept, or waits."""
+        time = asyncio.get_running_loop().time
+        deadline = time() + self._patience_s
         while True:
             conversation = self.conversations.take(job.prompt, len(job.prompt) + job.max_tokens)
             begun = False
@@ -187,7 +193,7 @@ class Engine:
                         yield piece
             except CacheFullError:
                 await self.conversations.drop(conversation)
-                if begun or not await self.conversations.evict():
+                if begun or not await self.conversations.make_room(max(0, deadline - time())):
                     raise
                 continue
             except BaseException:

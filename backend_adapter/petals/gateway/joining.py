@@ -66,6 +66,7 @@ def engine_of(
         lambda ids, special: text.decode(ids, special=special),
         text.eos,
         parallel=settings.parallel,
+        patience_s=settings.recover_s,
     )
 
 

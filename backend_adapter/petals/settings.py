@@ -53,10 +53,11 @@ class NodeSettings(SwarmSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address that the node listens on.")
     port: int = Field(8090, ge=0, le=65535, description="TCP port of the node; 0 takes a free one.")
     health_port: int = Field(
-        8094,
+        0,
         ge=0,
         le=65535,
-        description="TCP port on which GET /health answers 200 once the node serves; 0 opens none.",
+        description="TCP port on which GET /health answers 200 once the node serves; 0 opens none "
+        "(`hoheit up` takes those after the nodes' own).",
     )
     address_file: Path | None = Field(
         None,

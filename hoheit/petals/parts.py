@@ -19,6 +19,7 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
     The first node leaves its address in `petals.node.address_file`, where the others find it.
     """
     node, gateway = petals.node, petals.gateway
+    health_port = node.health_port or node.port + len(_SHARES)
     addresses = node.address_file or Path("node.address")
     joining = ("--peers-file", str(addresses))
     for number, share in enumerate(_SHARES):
@@ -26,7 +27,7 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
         founds = name == _FOUNDER
         variables = {
             f"{_NODE}PORT": str(node.port + number),
-            f"{_NODE}HEALTH_PORT": str(node.health_port + number),
+            f"{_NODE}HEALTH_PORT": str(health_port + number),
             f"{_NODE}NAME": name,
             f"{_NODE}LAYERS": share,
             f"{_NODE}ADDRESS_FILE": str(
@@ -41,7 +42,7 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
             name,
             "petals.node",
             node.host,
-            node.health_port + number,
+            health_port + number,
             arguments=("petals", "node", *(() if founds else joining)),
             variables=variables,
         )

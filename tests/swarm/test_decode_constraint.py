@@ -7,7 +7,7 @@ import re
 import pytest
 from local import END, LocalSession, tiny
 
-from backend_adapter.petals.decode import Decoder, Depth, Grammars, NGrams, Sampling
+from backend_adapter.petals.decode import Decoder, Depth, Draft, Grammars, NGrams, Sampling
 from backend_adapter.petals.errors import GenerationError
 from backend_adapter.petals.model.local import LocalModel
 from backend_adapter.petals.model.tokenizer import Text
@@ -94,6 +94,21 @@ def test_drafts_change_nothing_within_a_form(model, text, grammars, sampling, dr
     assert ids == alone
     assert slow.drafted == 0 < decoder.accepted
     assert decoder.rounds < slow.rounds
+
+
+def test_what_the_form_does_not_allow_is_not_even_sent(model, text, grammars):
+    class Stubborn:
+        def extend(self, ids):
+            pass
+
+        def propose(self, most):
+            return Draft(tuple(text.encode("7777")[:most]), "stubborn")
+
+    ids, decoder = answer(
+        model, text, grammars, "start: /[a-z]{10}/\n", SAMPLINGS[1], drafter=Stubborn()
+    )
+    assert len(text.decode(ids)) == 10
+    assert decoder.drafted == 0
 
 
 def test_an_expression_is_matched(model, text, grammars):

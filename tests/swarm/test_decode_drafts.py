@@ -46,6 +46,8 @@ def test_an_index_that_grew_is_the_same_as_one_made_at_once(ids, steps):
 def test_the_place_with_more_in_common_is_taken():
     ids = [7, 8, 1, 2, 50, 9, 1, 2, 60, 7, 8, 1, 2]
     assert made(ids).propose(1).ids == (50,)
+    ids = [8, 1, 2, 50, 9, 1, 2, 60, 5, 8, 1, 2]
+    assert made(ids).propose(1) == Draft((50,), "ngram3")
 
 
 def test_of_places_with_as_much_in_common_the_latest_is_taken():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from local import LocalSession, tiny
+from local import LocalSession, quiet_transformers, tiny
 
 from backend_adapter.petals.decode import Decoder, Depth, Draft, NGrams, Sampling
 from backend_adapter.petals.decode.depth import Cost
@@ -26,8 +26,13 @@ SAMPLINGS = [
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return LocalModel(tiny(tmp_path_factory.mktemp("model"), seed=3))
+def directory(tmp_path_factory):
+    return tiny(tmp_path_factory.mktemp("model"), seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(directory):
+    return LocalModel(directory)
 
 
 class Script:
@@ -87,6 +92,23 @@ def test_the_plain_answer_is_that_of_the_whole_sequence_computed_anew(model, pla
         assert int(model.ends.logits(states)[-1].argmax()) == token
         sequence.append(token)
     assert len(set(plain[0])) > 5
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.4])
+def test_the_answer_is_that_of_transformers(directory, model, penalty):
+    theirs = quiet_transformers().LlamaForCausalLM.from_pretrained(directory)
+    ids = torch.tensor([PROMPT])
+    expected = theirs.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=30,
+        do_sample=False,
+        repetition_penalty=penalty,
+        eos_token_id=None,
+        pad_token_id=1,
+    )[0, len(PROMPT) :].tolist()
+    sampling = Sampling(temperature=0, repetition_penalty=penalty)
+    assert said(answer(model, sampling, NGrams(), most=30)[0]) == expected
 
 
 guesses = st.lists(

@@ -90,7 +90,7 @@ class Decoder:
             sequence += len(tokens)
             max_tokens -= len(tokens)
             yield tokens
-            if not max_tokens or tokens[-1].id in self._eos:
+            if max_tokens <= 0 or tokens[-1].id in self._eos:
                 return
             draft = await asyncio.to_thread(self._draft, max_tokens - 1)
             start = sequence - 1

@@ -169,6 +169,14 @@ def test_what_is_no_grammar_is_named(grammars, grammar):
         grammars.constraint(grammar)
 
 
+def test_scores_beyond_the_last_token_are_never_chosen(model, text):
+    padded = Grammars(text, model.ends.vocabulary + 21)
+    mask = padded.constraint("start: /(.|\\n)*/\n").mask()
+    assert mask.shape == (model.ends.vocabulary + 21,)
+    assert not mask[model.ends.vocabulary :].any()
+    assert mask[: model.ends.vocabulary].sum() > 150
+
+
 def test_a_model_without_an_end_has_no_forms(directory, tmp_path, model):
     (tmp_path / "tokenizer.json").write_text((directory / "tokenizer.json").read_text())
     with pytest.raises(GenerationError, match="no token that ends"):

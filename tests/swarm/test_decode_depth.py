@@ -83,3 +83,11 @@ def test_kinds_are_told_apart():
         depth.learn("bad", 4, 0, 0.06)
         depth.learn("good", 4, 4, 0.06)
     assert depth.chance("bad") < 0.3 < 0.9 < depth.chance("good")
+
+
+def test_what_lies_behind_a_wrong_draft_says_nothing_of_the_kind():
+    depth = Depth(8)
+    for _ in range(60):
+        depth.learn("half", 8, 1, 0.1)
+    # One right and one wrong each round; six were never looked at.
+    assert depth.chance("half") == pytest.approx(0.5, abs=0.05)

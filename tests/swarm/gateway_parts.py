@@ -171,7 +171,7 @@ def served(made: Gateway) -> Iterator[str]:
         thread.join(10)
 
 
-def until(condition: Any, limit_s: float = 10.0) -> None:
+def until(condition: Any, limit_s: float = 30.0) -> None:
     """Wait for what is bound to come."""
     end = time.monotonic() + limit_s
     while not condition():

@@ -307,7 +307,7 @@ def test_a_client_that_leaves_ends_its_generation(
         with client.stream("POST", "/v1/chat/completions", json=body, timeout=0.3) as answer:
             for _ in answer.iter_bytes():
                 raise httpx.ReadTimeout("enough")
-    until(lambda: script.sessions and all(session.closed for session in script.sessions), 1.0)
+    until(lambda: script.sessions and all(session.closed for session in script.sessions))
     sent = len(script.sessions[0].sent)
     assert sent < len(LEARNT.encode())
     assert client.get("/swarm").json()["sessions"] == {"kept": 0, "in_use": 0}

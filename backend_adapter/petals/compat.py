@@ -25,7 +25,8 @@ def end_with_parent() -> None:
 
 
 def _apart() -> None:
-    os.setsid()
+    if os.getsid(0) != os.getpid():
+        os.setsid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

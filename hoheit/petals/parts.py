@@ -33,6 +33,10 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
             f"{_NODE}ADDRESS_FILE": str(
                 addresses if founds else addresses.with_name(f"{name}.address")
             ),
+            # Room for as many conversations as the gateway lets in.
+            f"{_NODE}CACHE_TOKENS": str(
+                max(node.cache_tokens, gateway.parallel * gateway.context_tokens)
+            ),
             # One computer computes for all of them.
             f"{_NODE}THREADS": str(node.threads or 1),
         }

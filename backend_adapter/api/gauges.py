@@ -17,7 +17,7 @@ _PRIORITIES = ("chat", "background")
 
 def gauges(given: Services) -> list[Metric]:
     """Queues, upstreams and circuits now; called in the event loop, where they change."""
-    return [*_of_models(given), *_of_upstreams(given), *_of_replicas(given)]
+    return [*_of_models(given), *_of_upstreams(given), *_of_swarms(given), *_of_replicas(given)]
 
 
 def _of_models(given: Services) -> list[Metric]:
@@ -54,6 +54,18 @@ def _of_upstreams(given: Services) -> list[Metric]:
         draining.add_metric((name,), member.draining)
         info.add_metric((name, settings.site, settings.engine), 1)
     return [up, draining, info]
+
+
+def _of_swarms(given: Services) -> list[Metric]:
+    nodes = _gauge("hoheit_swarm_nodes", "Nodes of the swarm that serve layers.", "upstream")
+    missing = _gauge(
+        "hoheit_swarm_layers_missing", "Layers of the model that no node serves.", "upstream"
+    )
+    for name, member in given.pool.members.items():
+        if member.swarm is not None:
+            nodes.add_metric((name,), member.swarm.nodes)
+            missing.add_metric((name,), member.swarm.layers_missing)
+    return [nodes, missing]
 
 
 def _of_replicas(given: Services) -> list[Metric]:

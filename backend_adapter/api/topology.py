@@ -6,6 +6,7 @@ What an operator changes here holds until the adapter ends; what shall outlast i
 import asyncio
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from backend_adapter.routing.pool import Member
 from backend_adapter.routing.replica import Replica
 from backend_adapter.routing.selection import slow_ones
 from backend_adapter.settings import UpstreamSettings
+from backend_adapter.upstreams.swarm import SwarmReport
 
 router = APIRouter()
 
@@ -94,8 +96,14 @@ def _upstream(given: Services, member: Member, now: float) -> dict[str, Any]:
         "draining": member.draining,
         "fault": None if member.fault is None else str(member.fault),
         "running": member.running,
+        "swarm": None if member.swarm is None else _swarm(member.swarm),
         "replicas": [_replica(given, replica, now) for replica in member.replicas.values()],
     }
+
+
+def _swarm(swarm: SwarmReport) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(swarm)
+    return {**shown, "layers_missing": swarm.layers_missing}
 
 
 def _replica(given: Services, replica: Replica, now: float) -> dict[str, Any]:

@@ -107,6 +107,9 @@ class HealthMonitor:
                         replica.circuit.proved()
             member.fault = None
         await self._pool.asked()
+        if member.upstream.settings.engine == "petals":
+            away = member.fault is not None
+            member.swarm = None if away else await member.upstream.swarm()
 
     async def _prove(self, member: Member) -> None:
         now = asyncio.get_running_loop().time()

@@ -14,6 +14,7 @@ from backend_adapter.routing.replica import Replica
 from backend_adapter.settings import AdapterSettings, UpstreamSettings
 from backend_adapter.upstreams.client import Upstream
 from backend_adapter.upstreams.http import Connections
+from backend_adapter.upstreams.swarm import SwarmReport
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Member:
         self.draining = False
         self.fault: AdapterError | None = _NOT_ASKED
         self.replicas: dict[str, Replica] = {}
+        # What a gateway to a swarm tells of it; None for all others, and where it does not tell.
+        self.swarm: SwarmReport | None = None
         # Set when a replica has failed, so that it is looked at before the next turn.
         self.wake = asyncio.Event()
         self.offer(upstream.configured_models)

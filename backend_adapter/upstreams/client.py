@@ -21,8 +21,10 @@ from backend_adapter.upstreams.http import (
     build_head,
     split_url,
 )
+from backend_adapter.upstreams.swarm import SwarmReport, read_report
 
 _MAX_MODEL_LIST_BYTES = 4 * 1024 * 1024
+_MAX_SWARM_BYTES = 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_JSON_BYTES = 256 * 1024 * 1024
 _MAX_MODELS = 1000
@@ -80,6 +82,21 @@ class Upstream:
         if not usable:
             raise faults.unreadable(self.name, "a list of no models")
         return tuple(usable[:_MAX_MODELS])
+
+    async def swarm(self) -> SwarmReport | None:
+        """Ask a gateway to a swarm how that is; None where it does not tell. Never raises AdapterError."""
+        deadline = asyncio.get_running_loop().time() + self.limits.connect_timeout_s
+        path = f"{self._path.removesuffix('/v1')}/swarm"
+        try:
+            response = await self._request("GET", path, None, deadline, "application/json")
+            try:
+                if response.status != 200:
+                    return None
+                return read_report(await _read(response, _MAX_SWARM_BYTES))
+            finally:
+                self._release(response)
+        except (TimeoutError, HttpError):
+            return None
 
     async def ask(self, path: str, body: Mapping[str, Any], choices: int) -> UpstreamAnswer:
         """POST `body` to `path` and return the answer that begins; whoever gets it must `close` it.

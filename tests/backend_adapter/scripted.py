@@ -87,11 +87,14 @@ class ScriptedUpstream:
         self.probes: list[Turn] = []
         self.probe_script: Script = lambda turn: turn.say("ok")
         self.aborted = 0
+        # What GET /swarm tells; there is none where it is None.
+        self.swarm: object = None
         self.base_url = ""
 
     async def serve(self) -> web.AppRunner:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/swarm", self._swarm)
         app.router.add_post("/v1/{path:.*}", self._answer)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()
@@ -102,6 +105,11 @@ class ScriptedUpstream:
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": each, "event": "x"} for each in self.models]})
+
+    async def _swarm(self, request: web.Request) -> web.Response:
+        if self.swarm is None:
+            raise web.HTTPNotFound
+        return web.json_response(self.swarm)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         turn = Turn(request, await request.json())

@@ -439,3 +439,29 @@ async def set_hidden(page: Page, hidden: bool) -> None:
 
 async def cut(turn: Turn) -> None:
     turn.cut()
+
+
+async def test_the_swarm_behind_an_upstream_is_shown_with_what_is_missing(
+    make_site: MakeSite,
+) -> None:
+    site = await make_site(("campus", "Weststadt", "petals", ["big"]), catalogue_refresh_s=0.1)
+    node = {"peer": "12D3KooWabcdefgh", "name": "<b>north</b>", "layers": [0, 2]}
+    node |= {"state": "online", "round_trip_s": 0.05, "cache_tokens_left": 4096}
+    told = {"layers": 4, "coverage": [1, 1, 0, 0], "missing": [[2, 4]], "spans": [node]}
+    site.upstreams["campus"].swarm = told
+
+    async with tab(site.adapter) as seen:
+        await seen.enter()
+        swarm = seen.card("campus").locator(".swarm")
+        await expect(swarm.locator(".gap")).to_contain_text("layers 2–3")
+        await expect(swarm.locator(".nodes li")).to_have_text(
+            "northlayers 0 to 1, round trip 50 ms, room for 4,096 tokens"
+        )
+        await expect(swarm.locator('.layers i[data-nodes="0"]')).to_have_count(2)
+
+        told |= {"coverage": [1, 1, 1, 1], "missing": []}
+        await expect(swarm).to_contain_text("All 4 layers are served.")
+
+        site.upstreams["campus"].swarm = None
+        await expect(swarm).to_be_hidden()
+        assert not seen.complaints

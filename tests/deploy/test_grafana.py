@@ -44,6 +44,7 @@ Figures = dict[str, dict[str, set[str]]]
 async def figures() -> AsyncIterator[Figures]:
     """Every sample's name with its labels and their values, after some requests and failovers."""
     first, second = ScriptedUpstream(), ScriptedUpstream()
+    second.swarm = {"layers": 1, "coverage": [0], "missing": [[0, 1]], "spans": []}
     runners = [await each.serve() for each in (first, second)]
     pieces = ["Guten", " Tag", "."]
 
@@ -60,7 +61,13 @@ async def figures() -> AsyncIterator[Figures]:
         turn.cut()
 
     upstreams = tuple(
-        UpstreamSettings(name=f"up{n}", base_url=each.base_url, site="x", continuation="replay")
+        UpstreamSettings(
+            name=f"up{n}",
+            base_url=each.base_url,
+            site="x",
+            continuation="replay",
+            engine="petals" if each.swarm else "openai",
+        )
         for n, each in enumerate((first, second))
     )
     settings = AdapterSettings(

@@ -2,6 +2,7 @@
 
 import { button, keyed, make, say, sayOrHide } from "./dom.js";
 import { ofReplica, ofUpstream, showState, stateLabel } from "./health.js";
+import { createSwarm } from "./swarm.js";
 import { duration, number, text } from "./texts.js";
 
 // More models than this are folded away.
@@ -16,6 +17,7 @@ export function createCard(upstream, act) {
   const health = stateLabel();
   const fault = make("p", "reason");
   fault.lang = "en";
+  const swarm = createSwarm();
   const replicas = make("ul", "replicas");
   const fold = button("", () => {
     card.classList.toggle("unfolded");
@@ -64,7 +66,7 @@ export function createCard(upstream, act) {
   }
 
   const top = make("header", "", name, health);
-  card.append(top, make("p", "tags", engine, added), fault, replicas, fold, empty, refused, question, actions);
+  card.append(top, make("p", "tags", engine, added), fault, swarm, replicas, fold, empty, refused, question, actions);
 
   card.update = () => {
     const { upstream: now, most } = card;
@@ -74,6 +76,7 @@ export function createCard(upstream, act) {
     added.hidden = now.from_settings;
     showState(health, ofUpstream(now));
     sayOrHide(fault, now.fault);
+    swarm.update(now.swarm);
     drain.hidden = now.draining;
     resume.hidden = !now.draining;
     const shown = card.classList.contains("unfolded") ? now.replicas : important(now);

@@ -6,6 +6,11 @@ import pytest
 from compose_file import PARTS, REPOSITORY, SERVICES
 
 UNITS = REPOSITORY / "deploy" / "systemd"
+# The swarm's parts with the command and the secrets of each.
+SWARM = {
+    "petals-node": ("petals node", ("swarm-key",)),
+    "petals-gateway": ("petals gateway", ("swarm-key", "petals-key")),
+}
 SWITCHED_ON = (
     "DynamicUser",
     "NoNewPrivileges",
@@ -40,7 +45,9 @@ def unit(name: str) -> dict[str, list[str]]:
 
 
 def test_there_is_a_unit_for_each_part() -> None:
-    assert {path.name for path in UNITS.iterdir()} == {f"hoheit-{name}.service" for name in PARTS}
+    assert {path.name for path in UNITS.iterdir()} == {
+        f"hoheit-{name}.service" for name in (*PARTS, *SWARM)
+    }
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -59,11 +66,33 @@ def test_unit_runs_the_part_with_the_secrets_of_its_container(name: str) -> None
     ]
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", SWARM)
+def test_unit_of_the_swarm_runs_its_command_with_its_secrets(name: str) -> None:
+    service = unit(name)
+    command, secrets = SWARM[name]
+
+    assert service["ExecStart"] == [
+        f"/opt/hoheit/bin/hoheit {command} --settings /etc/hoheit/hoheit.toml"
+    ]
+    assert service["LoadCredential"] == [
+        f"{secret}:/etc/hoheit/secrets/{secret}" for secret in secrets
+    ]
+    assert service["Environment"] == [
+        f"HOHEIT_SECRETS_DIR=%d HOHEIT_HOME=%S/{service['StateDirectory'][0]}",
+        "HOHEIT_ENVIRONMENTS_DIR=/opt/hoheit-environments",
+    ]
+
+
+@pytest.mark.parametrize("name", [*PARTS, *SWARM])
 def test_unit_is_confined(name: str) -> None:
     service = unit(name)
 
-    assert {key: service[key] for key in SWITCHED_ON} == {key: ["yes"] for key in SWITCHED_ON}
+    # PyTorch compiles kernels while it runs.
+    expected = [
+        key for key in SWITCHED_ON if not (name in SWARM and key == "MemoryDenyWriteExecute")
+    ]
+    switched = {key: service[key] for key in SWITCHED_ON if key in service}
+    assert switched == {key: ["yes"] for key in expected}
     assert service["ProtectSystem"] == ["strict"]
     assert service["CapabilityBoundingSet"] == [""]
     assert service["SystemCallFilter"] == ["@system-service", "~@privileged"]

@@ -113,6 +113,22 @@ def test_the_one_to_spare_is_enough(house: House) -> None:
         assert json.load(response)["choices"][0]["message"]["content"]
 
 
+def test_the_adapter_tells_which_nodes_are_left(house: House) -> None:
+    request = urllib.request.Request(
+        f"{house.address('adapter')}/v1/topology",
+        headers={"Authorization": f"Bearer {house.secret('admin-key')}"},
+    )
+
+    def swarm() -> Any:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            [told] = [each["swarm"] for each in json.load(response)["upstreams"] if each["swarm"]]
+        return told
+
+    assert swarm()["layers_missing"] == 0
+    assert len(swarm()["coverage"]) == swarm()["layers"] == 30
+    assert "node-4" in {node["name"] for node in swarm()["spans"] if node["state"] == "online"}
+
+
 def test_secrets_are_not_on_a_command_line(house: House) -> None:
     secrets = [house.secret(name) for name in ("swarm-key", "petals-key")]
     for pid in pids(house).values():

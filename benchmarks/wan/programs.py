@@ -1,0 +1,144 @@
+"""The swarm behind its proxies, and the clients that are measured on it, as processes."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks.wan.links import Link
+from benchmarks.wan.proxy import Proxy
+
+MODEL_ID = "wan"
+_ROOT = Path(__file__).resolve().parents[2]
+_START_S = 60.0
+_STOP_S = 10.0
+_MEASURE_S = 1800.0
+_LINE = 1 << 20
+
+
+@asynccontextmanager
+async def started(
+    python: Path, arguments: Sequence[str], given: dict[str, Any]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Python program that is given JSON on standard input, and end it and its children at last."""
+    process = await asyncio.create_subprocess_exec(
+        str(python),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=_ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(_ROOT),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "HIVEMIND_LOGLEVEL": "ERROR",
+        },
+        start_new_session=True,
+        limit=_LINE,
+    )
+    try:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        process.stdin.write(json.dumps(given).encode())
+        await process.stdin.drain()
+        process.stdin.close()
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_S)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+@asynccontextmanager
+async def swarm(
+    python: Path, model: Path, links: Sequence[Link]
+) -> AsyncIterator[tuple[list[str], list[Proxy]]]:
+    """One node for each link, reached through it only: the addresses to join by, and the proxies."""
+    peers: list[str] = []
+    proxies: list[Proxy] = []
+    async with AsyncExitStack() as stack:
+        for number, link in enumerate(links, 1):
+            port = _free_port()
+            proxy = await stack.enter_async_context(Proxy(port, link))
+            settings = {
+                "model": str(model),
+                "model_id": MODEL_ID,
+                "open": True,
+                "port": port,
+                "announce": [f"/ip4/127.0.0.1/tcp/{proxy.port}"],
+                "layers": f"{number}/{len(links)}",
+                "initial_peers": peers[:1],
+                "threads": 1,
+            }
+            part = ["backend_adapter/petals/__main__.py", "node"]
+            node = await stack.enter_async_context(started(python, part, settings))
+            peers += await asyncio.wait_for(_addresses(node, proxy.port), _START_S)
+            proxies.append(proxy)
+            # What it says later is of no use, and must not fill the pipe.
+            reading = asyncio.create_task(_drain(node))
+            stack.callback(reading.cancel)
+        yield peers, proxies
+
+
+async def measured(
+    python: Path, client: str, model: Path, peers: list[str], asked: list[list[str]], tokens: int
+) -> list[dict[str, Any]]:
+    """The turns that a client measured. Raises SystemExit where it failed."""
+    given = {
+        "client": client,
+        "model": str(model),
+        "model_id": MODEL_ID,
+        "peers": peers,
+        "conversations": asked,
+        "tokens": tokens,
+    }
+    turns: list[dict[str, Any]] = []
+    async with (
+        asyncio.timeout(_MEASURE_S),
+        started(python, ["-m", "benchmarks.wan.measuring"], given) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        async for line in process.stdout:
+            if line.startswith(b"{"):
+                turns.append(json.loads(line))
+    if len(turns) != sum(map(len, asked)):
+        raise SystemExit(f"The client {client} ended after {len(turns)} turns; see above why.")
+    return turns
+
+
+async def _addresses(node: asyncio.subprocess.Process, port: int) -> list[str]:
+    assert node.stdout is not None  # noqa: S101 - it is a pipe
+    found: list[str] = []
+    async for line in node.stdout:
+        said = line.decode().strip()
+        if said.startswith("address "):
+            found.append(said.removeprefix("address "))
+        if said == "ready":
+            if not found or not all(f"/tcp/{port}/" in each for each in found):
+                raise SystemExit(f"A node announces {found} and not its proxy's port {port}.")
+            return found
+    raise SystemExit("A node ended before it was ready; see above why.")
+
+
+async def _drain(node: asyncio.subprocess.Process) -> None:
+    assert node.stdout is not None  # noqa: S101 - it is a pipe
+    async for _ in node.stdout:
+        pass
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -11,7 +11,9 @@ Turns = Sequence[dict[str, Any]]
 
 def rate(turns: Turns) -> float:
     """Tokens per second behind the first of each answer."""
-    return sum(len(each["ids"]) - 1 for each in turns) / sum(each["rest_s"] for each in turns)
+    return float(
+        sum(len(each["ids"]) - 1 for each in turns) / sum(each["rest_s"] for each in turns)
+    )
 
 
 def figures(stock: Turns, ours: Turns, links: Sequence[Link], carried: int) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class _Held:
 
     @property
     def position(self) -> int:
-        return min(self._session.position, self._position)
+        return min(int(self._session.position), self._position)
 
     @property
     def rolls_back(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -130,6 +131,7 @@ class Nodes:
         self.key = folder / "key"
         self.key.write_text(base64.b64encode(bytes(range(32))).decode())
         self._folder = folder
+        self._numbers = itertools.count()
         self.all: list[Node] = []
 
     def begin(self, layers: str, **more: object) -> Node:
@@ -147,7 +149,7 @@ class Nodes:
             "initial_peers": [each.address for each in self.all[:2] if each.address],
             **more,
         }
-        name = f"{layers.replace(':', '-')}-{len(self.all)}"
+        name = f"{layers.replace(':', '-')}-{next(self._numbers)}"
         orders = self._folder / f"{name}.orders"
         with (self._folder / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
@@ -242,17 +244,20 @@ class Cut:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.heal()
+        self._whole = True
+        self._run(self._listen())
 
     def cut(self) -> None:
-        """End all connections and take no new ones."""
+        """End all connections, and from now on each new one at once."""
+        self._whole = False
         self._run(self._cut())
 
     def heal(self) -> None:
-        """Take connections."""
-        self._run(self._listen())
+        """Let connections live."""
+        self._whole = True
 
     def close(self) -> None:
+        self._server.close()
         self.cut()
         self._run(asyncio.sleep(0.05))
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -266,12 +271,14 @@ class Cut:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def _cut(self) -> None:
-        self._server.close()
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._whole:
+            writer.transport.abort()
+            return
         self._writers.add(writer)
         try:
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)

@@ -24,7 +24,7 @@ from session_nodes import (
 from backend_adapter.petals.swarm.session import Session
 from backend_adapter.petals.swarm.swarm import Swarm
 
-TOKENS = 420
+TOKENS, ROOM = 420, 1600
 
 
 class Site:
@@ -37,7 +37,7 @@ class Site:
         self.cuts: dict[str, Cut] = {}
 
     def start(self) -> None:
-        # Named by every client before any other, so it has no part in the paths: it has no room for them.
+        # It has no room for a single layer of these conversations, so it has no part in the paths.
         self.nodes.start("0:6", cache_tokens=256)
         begun: list[tuple[Node, Cut | None]] = []
         for layers in ("0:2", "2:4", "4:6"):
@@ -87,7 +87,7 @@ class Relayed(Session):
 async def conversation(site: Site, mode: str) -> AsyncIterator[tuple[Swarm, Session]]:
     async with Swarm(site.nodes.settings()) as swarm:
         await swarm.ready(20)
-        session = swarm.session(embed, TOKENS)
+        session = swarm.session(embed, ROOM)
         if mode == "relay":
             session.__class__ = Relayed
         yield swarm, session

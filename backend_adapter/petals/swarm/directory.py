@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from hivemind.p2p import PeerID
@@ -25,6 +26,8 @@ _JOIN_S = 15.0
 _READ_S = 5.0
 _LEAVE_S = 3.0
 _PING_S = 1.5
+# Of joining: those that answer at all do so sooner.
+_MEASURE_S = 1.0
 # Between two looks while somebody waits for a node.
 _WAIT_S = 0.3
 # Where a peer that was asked did not answer: it is used only where there is nobody else, as one without room.
@@ -41,6 +44,7 @@ class Directory:
         self._dht: Any = None
         self._task: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self.bans = Bans()
         self.p2p: Any = None
         self.proof = ""
@@ -54,6 +58,8 @@ class Directory:
             self.p2p = await self._dht.replicate_p2p()
             self.proof = self._membership.proof(self.p2p.peer_id.to_base58())
             await self.refresh()
+            if self._measuring is not None:
+                await asyncio.wait({self._measuring}, timeout=_MEASURE_S)
         except BaseException:
             await self.close()
             raise
@@ -61,7 +67,7 @@ class Directory:
 
     async def close(self) -> None:
         """Leave the swarm; no process stays."""
-        for task in (self._task, self._looking):
+        for task in (self._task, self._looking, self._measuring):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, SwarmError):
@@ -72,8 +78,14 @@ class Directory:
             await asyncio.to_thread(_leave, self._dht)
 
     def state(self) -> SwarmState:
-        """All members that announced themselves, and the round trips to them."""
-        return self._state
+        """All members that announced themselves, and the round trips to those that answer; others are offline."""
+        trips = self._state.round_trips
+        spans = tuple(
+            replace(each, state="offline") if trips.get(each.peer, 0) >= _SILENT_S else each
+            for each in self._state.spans
+        )
+        answering = {peer: seconds for peer, seconds in trips.items() if seconds < _SILENT_S}
+        return SwarmState(self._state.layers, spans, answering)
 
     def path(
         self, max_tokens: int, start: int, end: int, *, avoid: Collection[str] = ()
@@ -147,16 +159,20 @@ class Directory:
                 "Check that one of the initial peers runs and can be reached.",
             ) from error
         members = tuple(each for each in found if self._membership.admits(each.peer, each.proof))
-        # Who is there is known at once; how far away they are takes longer where one is silent.
         self._state = SwarmState(self._state.layers, members, self._state.round_trips)
-        peers = [each.peer for each in members if each.state == "online"]
+        # Who is there is known at once; how far away each is takes longer where one is silent.
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.create_task(self._measure())
+
+    async def _measure(self) -> None:
+        peers = [each.peer for each in self._state.spans if each.state == "online"]
         try:
             await self._round_trips.measure(peers)
         except TimeoutError:
             log.info("The round trips to the swarm's nodes could not be measured in time.")
             return
         seconds = {peer: self._round_trips.seconds.get(peer, _SILENT_S) for peer in peers}
-        self._state = SwarmState(self._state.layers, members, seconds)
+        self._state = SwarmState(self._state.layers, self._state.spans, seconds)
 
     async def _run(self) -> None:
         while True:

@@ -103,7 +103,7 @@ class Session:
     async def forward(
         self, ids: Sequence[int], start: int, *, last_only: bool = False
     ) -> torch.Tensor:
-        """What the last layer makes of the tokens `ids` from `start` on [n, width], or of the last alone [1, width].
+        """What the last layer makes of the tokens `ids` from `start` on [n, width], or of the last [1, width].
 
         `start` is at most `position`; what was cached from there on is forgotten. Raises ValueError for what does
         not fit, MissingLayersError, NodeLostError and CacheFullError.
@@ -251,12 +251,14 @@ class Session:
         span = fault.span
         if is_full(fault):
             self._full.add(span.peer)
-        elif chain and fault.kind in ("hung", "lied"):
-            # The last stage gives what the others make of it: step by step it will be seen who it was.
+        elif chain and could_not_push(fault):
+            pass
+        elif chain and fault.kind in ("hung", "lied", "refused"):
+            # A stage gives, or refuses, what those before it make: step by step it will be seen who it was.
             self._through_client = True
             if fault.kind == "hung":
                 return
-        elif fault.kind != "rewound" and not (chain and could_not_push(fault)):
+        elif fault.kind != "rewound":
             lied = fault.kind == "lied"
             self._directory.bans.ban(span.peer, f"{fault.kind}: {fault.text}", liar=lied)
             self._through_client = False

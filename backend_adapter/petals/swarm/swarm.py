@@ -37,7 +37,7 @@ class Swarm:
         await self._directory.close()
 
     def session(self, embed: Embed, max_tokens: int) -> Session:
-        """A conversation of at most so many tokens, which `embed` gives as states; nodes hear of it with the first."""
+        """A conversation of at most so many tokens, which `embed` gives as states."""
         return Session(self._directory, self._settings, self.layers, self.width, embed, max_tokens)
 
     def state(self) -> SwarmState:

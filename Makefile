@@ -8,7 +8,15 @@ export HOHEIT_ENVIRONMENTS_DIR ?= $(CURDIR)/.environments
 RUN_LISTS := hoheit weights
 TEST_LISTS := dev weights
 
-.PHONY: help up down status test lint fix bench lock install install-dev browser clean
+# The swarm's tests run in its own environment.
+SWARM_TESTS = PYTHONPATH=. OMP_NUM_THREADS=1 \
+	$$($(PYTHON) -m hoheit.environments where petals $(HOHEIT_ENVIRONMENTS_DIR))/bin/python \
+	-m pytest -n 2 --dist loadfile tests/swarm
+# Those with many node processes take longer than the rest together; test-swarm runs them. One house test
+# (tests/house/test_swarm.py) runs a whole swarm in every `make test`.
+SWARM_PROCESSES := test_session_faults.py test_session_life.py test_gateway_swarm.py test_node_process.py
+
+.PHONY: help up down status test test-swarm lint fix bench lock install install-dev browser clean
 
 help: ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +47,11 @@ test: install-dev browser ## Run the whole suite, browser tests included.
 	@$(BIN)/python -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
 	@$(BIN)/python -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
-	@PYTHONPATH=. $$($(BIN)/python -m hoheit.environments where petals $(HOHEIT_ENVIRONMENTS_DIR))/bin/python \
-		-m pytest tests/swarm
+	@$(SWARM_TESTS) $(SWARM_PROCESSES:%=--ignore tests/swarm/%)
+
+test-swarm: install-dev ## Run all tests of the swarm, those with many real nodes included (about 5 minutes).
+	@$(PYTHON) -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
+	@$(SWARM_TESTS)
 
 lint: install-dev ## Check format, style and types.
 	@$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-Compression = Literal["NONE", "FLOAT16", "MEANSTD_16BIT", "BLOCKWISE_8BIT"]
+Compression = Literal["NONE", "FLOAT16", "MEANSTD_16BIT"]
 
 
 class SwarmSettings(BaseModel):

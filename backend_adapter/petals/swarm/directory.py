@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Collection
 from dataclasses import replace
@@ -33,6 +34,9 @@ _WAIT_S = 0.3
 # Where a peer that was asked did not answer: it is used only where there is nobody else, as one without room.
 _SILENT_S = 10.0
 
+# Once in a process: what is mended twice is wrapped twice.
+_mend = functools.cache(compat.mend_hivemind)
+
 
 class Directory:
     """Looks again every `refresh_s`; `bans` says whom to leave alone."""
@@ -51,7 +55,7 @@ class Directory:
 
     async def open(self) -> None:
         """Join the swarm without serving anything. Raises SwarmUnreachableError."""
-        compat.mend_hivemind()
+        _mend()
         self._dht = await asyncio.to_thread(_join, list(self._settings.initial_peers))
         try:
             self._round_trips = RoundTrips(self._dht)

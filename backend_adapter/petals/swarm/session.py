@@ -121,6 +121,8 @@ class Session:
             self._known[0].add(self._embed(ids).detach().float().cpu())
             outputs = await self._advance(start, start + count, last_only)
             self.position = start + count
+            for span in self.path:
+                self._directory.bans.worked(span.peer)
             return outputs
 
     async def close(self) -> None:

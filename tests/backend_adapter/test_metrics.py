@@ -435,9 +435,11 @@ def test_every_error_code_there_is_has_a_label_or_ends_no_request_to_a_model() -
         "unknown_route",
     }
     package = Path(backend_adapter.__file__).parent
+    # The swarm's gateway is an upstream: its codes reach the adapter as any other's do.
     codes = {
         keyword.value.value
         for path in package.rglob("*.py")
+        if package / "petals" not in path.parents
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)
         for keyword in node.keywords

@@ -49,7 +49,7 @@ test: install-dev browser ## Run the whole suite, browser tests included.
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@$(SWARM_TESTS) $(SWARM_PROCESSES:%=--ignore tests/swarm/%)
 
-test-swarm: install-dev ## Run all tests of the swarm, those with many real nodes included (about 5 minutes).
+test-swarm: install-dev ## Run all tests of the swarm, those with many real nodes included (several minutes).
 	@$(PYTHON) -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
 	@$(SWARM_TESTS)
 

@@ -176,10 +176,13 @@ def complete(
         }
     )
     if embedded.enabled:
-        adapter = _with_embedded(adapter, embedded)
+        shipped = embedded.model_id if embedded.model is None else None
+        adapter = _with_own(adapter, _embedded_upstream(embedded), shipped)
     petals = _with_secrets(settings.petals, home, folder, secret)
     if settings.engine == "petals":
-        adapter = _with_swarm(adapter, petals.gateway)
+        gateway = petals.gateway
+        shipped = gateway.model_id if gateway.model is None else None
+        adapter = _with_own(adapter, _swarm_upstream(gateway), shipped)
     chat = settings.open_webui
     return settings.model_copy(
         update={
@@ -220,21 +223,42 @@ def _model_id(embedded: EmbeddedPart) -> str:
     )
 
 
-def _with_embedded(adapter: AdapterSettings, embedded: EmbeddedPart) -> AdapterSettings:
-    """The embedded engine becomes the first upstream, unless an upstream of that name is configured."""
-    if any(upstream.name == "embedded" for upstream in adapter.upstreams):
+def _with_own(
+    adapter: AdapterSettings, upstream: UpstreamSettings, shipped: str | None
+) -> AdapterSettings:
+    """What this site runs becomes the first upstream, unless an upstream of that name is configured.
+
+    `shipped` is the name of the shipped weights' model, where it answers with those: their template ignores
+    tools, and so small a model rarely asks for one.
+    """
+    if any(each.name == upstream.name for each in adapter.upstreams):
         return adapter
-    upstream = UpstreamSettings(
+    models = adapter.models
+    if shipped is not None and all(model.id != shipped for model in models):
+        small = ModelSettings(
+            id=shipped, tool_calls="schema", force_first_call=("files_search",), small=True
+        )
+        models = (*models, small)
+    return adapter.model_copy(
+        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
+    )
+
+
+def _embedded_upstream(embedded: EmbeddedPart) -> UpstreamSettings:
+    return UpstreamSettings(
         name="embedded",
         base_url=f"{address(embedded.host, embedded.port)}/v1",
         api_key=embedded.api_key,
         engine="llama.cpp",
     )
-    models = adapter.models
-    if embedded.model is None and all(model.id != embedded.model_id for model in models):
-        models = (*models, _small(embedded.model_id))
-    return adapter.model_copy(
-        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
+
+
+def _swarm_upstream(gateway: GatewaySettings) -> UpstreamSettings:
+    return UpstreamSettings(
+        name="swarm",
+        base_url=f"{address(gateway.host, gateway.port)}/v1",
+        api_key=gateway.api_key,
+        engine="petals",
     )
 
 
@@ -260,31 +284,6 @@ def _with_secrets(
             }
         ),
         gateway=petals.gateway.model_copy(update={**keyed(petals.gateway), "api_key": key}),
-    )
-
-
-def _with_swarm(adapter: AdapterSettings, gateway: GatewaySettings) -> AdapterSettings:
-    """The gateway to the swarm becomes the first upstream, unless an upstream of that name is configured."""
-    if any(upstream.name == "swarm" for upstream in adapter.upstreams):
-        return adapter
-    upstream = UpstreamSettings(
-        name="swarm",
-        base_url=f"{address(gateway.host, gateway.port)}/v1",
-        api_key=gateway.api_key,
-        engine="petals",
-    )
-    models = adapter.models
-    if gateway.model is None and all(model.id != gateway.model_id for model in models):
-        models = (*models, _small(gateway.model_id))
-    return adapter.model_copy(
-        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
-    )
-
-
-def _small(model_id: str) -> ModelSettings:
-    """The template of the shipped weights ignores tools, and so small a model rarely asks for one."""
-    return ModelSettings(
-        id=model_id, tool_calls="schema", force_first_call=("files_search",), small=True
     )
 
 

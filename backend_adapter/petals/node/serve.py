@@ -22,10 +22,7 @@ from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.spans import Span, coverage, named, neediest
 from backend_adapter.petals.weights import check_directory
 
-# An announcement is good for so many periods.
-_LASTS = 3
 _JOIN_S = 30.0
-_PING_S = 3.0
 _MEASURED_STEPS = 8
 
 

@@ -4,7 +4,6 @@ import gc
 import logging
 import signal
 import socket
-from types import FrameType
 
 import uvicorn
 
@@ -12,6 +11,7 @@ from backend_adapter.api.push import PushingProtocol
 from backend_adapter.app import create_app
 from backend_adapter.errors import SettingsError
 from backend_adapter.reload import Watch
+from backend_adapter.serving import listen, stop
 from backend_adapter.settings import AdapterSettings
 
 # How long requests in progress may go on after the signal to stop, in seconds.
@@ -47,7 +47,7 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
     with _listen(settings.host, settings.port) as listening:
         # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
+            signal.signal(number, stop)
         # What is loaded now stays: the collector need not walk over it with every request.
         gc.collect()
         gc.freeze()
@@ -56,14 +56,9 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        return listen(host, port, backlog=2048)
     except OSError as error:
         raise SettingsError(
             f"The adapter cannot listen on {host}, port {port}: {error.strerror or error}.",

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from backend_adapter import serving
 from backend_adapter.api.push import PUSH, Push
 from backend_adapter.api.record import Record, record
 from backend_adapter.chat.plain import plain_text
@@ -19,12 +20,6 @@ from backend_adapter.errors import AdapterError, ClientLeftError, RequestError, 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 def json_response(
@@ -72,22 +67,11 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
     The request's body must have been read. Raises ClientLeftError.
     """
-    task = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(_disconnect(receive))
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientLeftError("The client left before the answer was complete.", code="client_left")
-    finally:
-        task.cancel()
-        left.cancel()
-        await asyncio.wait((task, left))
+    return await serving.while_connected(receive, work, _left)
 
 
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _left() -> ClientLeftError:
+    return ClientLeftError("The client left before the answer was complete.", code="client_left")
 
 
 class Frames(Protocol):
@@ -195,7 +179,11 @@ class EventStream(Response):
         self._writing = True
         if not self._begun:
             self._begun = True
-            start = {"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS}
+            start = {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": serving.STREAM_HEADERS,
+            }
             await self._send(start)
         await self._send({"type": "http.response.body", "body": frame, "more_body": True})
         self._writing = False

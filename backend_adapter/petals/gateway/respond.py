@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -14,19 +13,13 @@ from backend_adapter.petals.errors import SwarmError
 from backend_adapter.petals.gateway import answers, faults
 from backend_adapter.petals.gateway.answers import Answer
 from backend_adapter.petals.gateway.engine import Piece
+from backend_adapter.serving import STREAM_HEADERS, while_connected
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 # After so long without a word a comment tells that the answer is still being worked on, in seconds. An error before
 # the first comment has a status of its own, a later one can only be told in the stream.
 KEEP_ALIVE_S = 5.0
-_STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class ClientLeft(Exception):  # noqa: N818 - no fault
@@ -50,26 +43,6 @@ def internal(error: Exception) -> SwarmError:
     return faults.InternalError("The gateway failed.", "Its log says why.")
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work`, and cancel it the moment the client leaves. Raises ClientLeft."""
-    task = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(_disconnect(receive))
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientLeft
-    finally:
-        task.cancel()
-        left.cancel()
-        await asyncio.wait((task, left))
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 class Whole(Response):
     """The answer as one JSON object."""
 
@@ -79,7 +52,7 @@ class Whole(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await while_connected(receive, self._made())
+            response = await while_connected(receive, self._made(), ClientLeft)
         except ClientLeft:
             return
         await response(scope, receive, send)
@@ -104,7 +77,7 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            error = await while_connected(receive, self._sent(send))
+            error = await while_connected(receive, self._sent(send), ClientLeft)
         except ClientLeft:
             return
         if error is not None and not self._begun:
@@ -141,5 +114,5 @@ class Stream(Response):
     async def _write(self, send: Send, frame: bytes, *, more: bool = True) -> None:
         if not self._begun:
             self._begun = True
-            await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+            await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
         await send({"type": "http.response.body", "body": frame, "more_body": more})

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +24,7 @@ from backend_adapter.petals.gateway.app import Gateway
 from backend_adapter.petals.gateway.joining import joined
 from backend_adapter.petals.gateway.parts import Parts, crowded
 from backend_adapter.petals.settings import GatewaySettings
+from backend_adapter.serving import listen, stop
 
 # How long answers may go on after the signal to stop, in seconds; leaving the swarm takes its time as well.
 _GRACE_S = 1
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
             running = Running(settings)
             # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _stop)
+                signal.signal(number, stop)
             say(f"listening on {settings.host}, port {listening.getsockname()[1]}")
             asyncio.run(running.server.serve(sockets=[listening]))
         if running.fault is not None:
@@ -156,14 +156,9 @@ async def _complete(parts: Parts) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=512)
+        return listen(host, port, backlog=512)
     except OSError as error:
         raise SwarmSettingsError(
             f"The gateway cannot listen on {host}, port {port}: {error.strerror or error}.",

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from backend_adapter.petals import compat
+from backend_adapter.petals import compat, table
 from backend_adapter.petals.errors import SwarmError, SwarmSettingsError
 from backend_adapter.petals.membership import Membership
 from backend_adapter.petals.node.health import tell_health
@@ -22,7 +22,7 @@ from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.spans import Span, coverage, named, neediest
 from backend_adapter.petals.weights import check_directory
 
-_JOIN_S = 30.0
+_READ_S = 30.0
 _MEASURED_STEPS = 8
 
 
@@ -55,9 +55,8 @@ async def _serve(settings: NodeSettings) -> None:
         raise SwarmSettingsError("No model is named.", "Set model to the directory of one.")
     directory = check_directory(settings.model)
     shape = read_shape(directory)
-    compat.mend_hivemind()
     torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) - 1))
-    dht = await asyncio.to_thread(join, settings)
+    dht = await asyncio.to_thread(_joined, settings)
     healthy = asyncio.Event()
     try:
         if settings.health_port:
@@ -72,51 +71,28 @@ async def _serve(settings: NodeSettings) -> None:
         with suppress(asyncio.CancelledError):
             await running
     finally:
-        await asyncio.to_thread(_leave, dht)
+        await asyncio.to_thread(table.leave, dht)
         if sys.exc_info()[0] in (None, asyncio.CancelledError):
             # A thread that waits for a peer which does not answer would hold up the end.
             sys.stdout.flush()
             os._exit(0)
 
 
-def join(settings: NodeSettings) -> Any:
+def _joined(settings: NodeSettings) -> Any:
     """Join the swarm, or found one where no peers are named. Raises SwarmUnreachableError. Blocks."""
-    from hivemind.dht import DHT
-
-    from backend_adapter.petals.errors import SwarmUnreachableError
-
     say("joining the swarm" if settings.initial_peers else "founding a swarm")
     if settings.identity_file is not None:
         settings.identity_file.parent.mkdir(parents=True, exist_ok=True)
     kind = "ip6" if ":" in settings.host else "ip4"
-    try:
-        return DHT(
-            initial_peers=list(settings.initial_peers),
-            host_maddrs=[f"/{kind}/{settings.host}/tcp/{settings.port}"],
-            announce_maddrs=list(settings.announce) or None,
-            identity_path=str(settings.identity_file) if settings.identity_file else None,
-            use_relay=False,
-            use_auto_relay=False,
-            auto_nat=False,
-            nat_port_map=False,
-            start=True,
-            startup_timeout=_JOIN_S,
-            # Whoever is killed leaves its identity taken for a while; a restart must not wait for that.
-            check_if_identity_free=False,
-        )
-    except Exception as error:
-        raise SwarmUnreachableError(
-            f"The swarm cannot be joined by {', '.join(settings.initial_peers) or 'this address'}: "
-            f"{error}.",
-            "Check the addresses, and that port and host of this node are free.",
-        ) from error
-
-
-def _leave(dht: Any) -> None:
-    dht.shutdown()
-    dht.join(5)
-    if dht.is_alive():
-        dht.kill()
+    return table.join(
+        settings.initial_peers,
+        "Check the addresses, and that port and host of this node are free.",
+        host_maddrs=[f"/{kind}/{settings.host}/tcp/{settings.port}"],
+        announce_maddrs=list(settings.announce) or None,
+        identity_path=str(settings.identity_file) if settings.identity_file else None,
+        # Whoever is killed leaves its identity taken for a while; a restart must not wait for that.
+        check_if_identity_free=False,
+    )
 
 
 async def _node(
@@ -142,7 +118,7 @@ async def _node(
                 f"Set layers to a range within 0:{shape.layers}, or leave it out.",
             ) from error
     else:
-        spans = await asyncio.to_thread(read_spans, dht, prefix, shape.layers, _JOIN_S)
+        spans = await asyncio.to_thread(read_spans, dht, prefix, shape.layers, _READ_S)
         counts = coverage([replace(each, state="online") for each in spans], shape.layers)
         start, end = neediest(counts, settings.num_layers or shape.layers)
     peer = dht.peer_id.to_base58()

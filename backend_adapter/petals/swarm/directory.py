@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
 from collections.abc import Collection
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 from hivemind.p2p import PeerID
 from hivemind.proto import runtime_pb2
 
-from backend_adapter.petals import compat, wire
+from backend_adapter.petals import table, wire
 from backend_adapter.petals.errors import MissingLayersError, SwarmError, SwarmUnreachableError
 from backend_adapter.petals.membership import Membership
 from backend_adapter.petals.records import read_spans
@@ -23,9 +22,7 @@ from backend_adapter.petals.swarm.routing import cheapest_path
 
 log = logging.getLogger(__name__)
 
-_JOIN_S = 15.0
 _READ_S = 5.0
-_LEAVE_S = 3.0
 _PING_S = 1.5
 # Of joining: those that answer at all do so sooner.
 _MEASURE_S = 1.0
@@ -34,8 +31,7 @@ _WAIT_S = 0.3
 # Where a peer that was asked did not answer: it is used only where there is nobody else, as one without room.
 _SILENT_S = 10.0
 
-# Once in a process: what is mended twice is wrapped twice.
-_mend = functools.cache(compat.mend_hivemind)
+_REMEDY = "Name at least two nodes' addresses, and check that one of them can be reached."
 
 
 class Directory:
@@ -55,8 +51,9 @@ class Directory:
 
     async def open(self) -> None:
         """Join the swarm without serving anything. Raises SwarmUnreachableError."""
-        _mend()
-        self._dht = await asyncio.to_thread(_join, list(self._settings.initial_peers))
+        self._dht = await asyncio.to_thread(
+            table.join, self._settings.initial_peers, _REMEDY, client_mode=True, num_workers=32
+        )
         try:
             self._round_trips = RoundTrips(self._dht)
             self.p2p = await self._dht.replicate_p2p()
@@ -79,7 +76,7 @@ class Directory:
         if self.p2p is not None:
             await self.p2p.shutdown()
         if self._dht is not None:
-            await asyncio.to_thread(_leave, self._dht)
+            await asyncio.to_thread(table.leave, self._dht)
 
     def state(self) -> SwarmState:
         """All members that announced themselves, and the round trips to those that answer; others are offline."""
@@ -185,33 +182,3 @@ class Directory:
                 await self.refresh()
             except SwarmUnreachableError as error:
                 log.warning("%s", error)
-
-
-def _join(initial_peers: list[str]) -> Any:
-    from hivemind.dht import DHT
-
-    try:
-        return DHT(
-            initial_peers=initial_peers,
-            client_mode=True,
-            num_workers=32,
-            use_relay=False,
-            use_auto_relay=False,
-            auto_nat=False,
-            nat_port_map=False,
-            start=True,
-            startup_timeout=_JOIN_S,
-        )
-    except Exception as error:
-        raise SwarmUnreachableError(
-            f"The swarm cannot be joined by {', '.join(initial_peers) or 'no address at all'}: {error}.",
-            "Name at least two nodes' addresses, and check that one of them can be reached.",
-        ) from error
-
-
-def _leave(dht: Any) -> None:
-    dht.shutdown()
-    dht.join(_LEAVE_S)
-    if dht.is_alive():
-        dht.kill()
-        dht.join(_LEAVE_S)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 
 import aiohttp
 
@@ -38,7 +37,6 @@ class LlamaServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -62,8 +60,10 @@ class LlamaServer:
                     pass
                 await asyncio.sleep(0.05)
 
-    def upstream(self, name: str) -> UpstreamSettings:
-        return UpstreamSettings(name=name, base_url=self.base_url, api_key=KEY, engine="llama.cpp")
+    def upstream(self, name: str, port: int | None = None) -> UpstreamSettings:
+        """How the adapter reaches it, directly or by the port of a proxy."""
+        base_url = f"http://127.0.0.1:{port or self.port}/v1"
+        return UpstreamSettings(name=name, base_url=base_url, api_key=KEY, engine="llama.cpp")
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -75,50 +75,3 @@ class LlamaServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
-
-
-class Link:
-    """The network between the adapter and a server: carries bytes until it is cut."""
-
-    def __init__(self, server: LlamaServer) -> None:
-        self._server = server
-        self._transports: list[asyncio.BaseTransport] = []
-        self.base_url = ""
-
-    async def open(self) -> None:
-        listening = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self._listening = listening
-        self.base_url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
-
-    def upstream(self, name: str) -> UpstreamSettings:
-        return UpstreamSettings(name=name, base_url=self.base_url, api_key=KEY, engine="llama.cpp")
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._server.port)
-        self._transports += [writer.transport, back.transport]
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
-        for end in (writer, back):
-            with suppress(OSError):
-                await end.wait_closed()
-
-    def cut(self) -> None:
-        """Break every connection that it carries now; new ones get through."""
-        for transport in self._transports:
-            transport.abort()  # type: ignore[attr-defined]
-        self._transports.clear()
-
-    async def close(self) -> None:
-        self._listening.close()
-        self.cut()
-        await asyncio.sleep(0)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(65536):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()

@@ -9,6 +9,7 @@ from benchmarks.wan.links import Course, Link
 _PIECE = 65536
 # Pieces under way in one direction; who sends more waits, as with a full window.
 _UNDER_WAY = 256
+_ACCEPTING_S = 0.05
 
 
 class Proxy:
@@ -37,14 +38,16 @@ class Proxy:
     ) -> None:
         assert self._server is not None  # noqa: S101 - it was entered
         self._server.close()
-        await self.cut()
+        # What was accepted a moment ago becomes a task only after some rounds of the loop.
+        await asyncio.sleep(_ACCEPTING_S)
+        while self._open:
+            self.cut()
+            await asyncio.wait(self._open)
 
-    async def cut(self) -> None:
+    def cut(self) -> None:
         """End every connection now; what is under way is lost. New ones can be made."""
-        tasks = list(self._open)
-        for task in tasks:
+        for task in self._open:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -18,7 +18,9 @@ from backend_adapter.settings import AdapterSettings
 from backend_adapter.upstreams.capabilities import Capabilities
 from backend_adapter.upstreams.client import Upstream
 from backend_adapter.upstreams.http import Connections
-from tests.llamacpp import MODEL, Link, LlamaServer
+from benchmarks.wan.links import Link
+from benchmarks.wan.proxy import Proxy
+from tests.llamacpp import MODEL, LlamaServer
 
 pytestmark = pytest.mark.xdist_group("embedded")
 
@@ -55,14 +57,11 @@ async def replicas() -> AsyncIterator[tuple[LlamaServer, LlamaServer]]:
 
 
 @pytest.fixture
-async def links(replicas: tuple[LlamaServer, LlamaServer]) -> AsyncIterator[list[Link]]:
+async def links(replicas: tuple[LlamaServer, LlamaServer]) -> AsyncIterator[list[Proxy]]:
     """The network to each replica, which a test may cut."""
-    both = [Link(server) for server in replicas]
-    for link in both:
-        await link.open()
-    yield both
-    for link in both:
-        await link.close()
+    first, second = (Proxy(server.port, Link()) for server in replicas)
+    async with first, second:
+        yield [first, second]
 
 
 async def until_ready(client: Client, adapter: RunningAdapter) -> None:
@@ -204,11 +203,15 @@ async def test_a_greedy_answer_goes_on_as_if_nothing_had_happened(
 
 
 async def test_an_answer_that_is_broken_off_wherever_it_stands_goes_on(
-    links: list[Link], start_adapter: StartAdapter, client: Client
+    replicas: tuple[LlamaServer, LlamaServer],
+    links: list[Proxy],
+    start_adapter: StartAdapter,
+    client: Client,
 ):
     """Cut in the network, every few characters: within words, after spaces, at line ends."""
+    named = zip("ab", replicas, links, strict=True)
     adapter = start_adapter(
-        upstreams=[link.upstream(name) for name, link in zip("ab", links, strict=True)]
+        upstreams=[server.upstream(name, link.port) for name, server, link in named]
     )
     await until_ready(client, adapter)
     body = {"messages": [{"role": "user", "content": QUESTION}]}
@@ -251,10 +254,13 @@ async def test_an_answer_that_is_held_to_a_schema_goes_on(
 
 
 async def test_the_only_replica_goes_on_after_its_connection_broke(
-    links: list[Link], start_adapter: StartAdapter, client: Client
+    replicas: tuple[LlamaServer, LlamaServer],
+    links: list[Proxy],
+    start_adapter: StartAdapter,
+    client: Client,
 ):
     link = links[0]
-    adapter = start_adapter(upstreams=[link.upstream("a")])
+    adapter = start_adapter(upstreams=[replicas[0].upstream("a", link.port)])
     await until_ready(client, adapter)
     body = {"messages": [{"role": "user", "content": QUESTION}]}
     undisturbed = await stream(client, adapter, body)

@@ -99,7 +99,7 @@ async def test_cutting_ends_what_is_open_and_lets_new_ones_in() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(b"x")
         await reader.readexactly(1)
-        await proxy.cut()
+        proxy.cut()
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()

@@ -3,9 +3,11 @@
 from benchmarks import adapter, questions
 from benchmarks.faults import __main__ as faults
 from benchmarks.gateway import __main__ as gateway
+from benchmarks.wan import __main__ as wan
 
 if __name__ == "__main__":
     adapter.main([])
     questions.main([])
     faults.main([])
     gateway.main([])
+    wan.main([])

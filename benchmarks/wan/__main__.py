@@ -1,24 +1,42 @@
 """Measures Petals' own client and ours on the same swarm of three nodes, each behind a delaying proxy.
 
-python -m benchmarks.wan --profile 50ms --work documents --model DIRECTORY --json
+python -m benchmarks.wan --profile 50ms --work documents --json
 """
 
 import argparse
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from benchmarks.wan.figures import figures
+from backend_adapter.petals.settings import Compression
+from benchmarks.wan.clients import CLIENTS, Bench, measured
+from benchmarks.wan.figures import Run, figures
 from benchmarks.wan.links import PROFILES
-from benchmarks.wan.programs import measured, swarm
+from benchmarks.wan.programs import swarm
 from benchmarks.wan.work import conversations
-from hoheit import environments
+from hoheit.errors import HoheitError
+from hoheit.home import Home
+from hoheit.petals import launch
 from hoheit.progress import Progress
+from hoheit.settings import Settings
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORK = ("documents", "free", "code")
+_ALL = "all"
+# The default model is converted into it at first use.
+_HOME = Home(_ROOT / "build" / "benchmarks")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,38 +46,61 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--profile", choices=PROFILES, default="50ms", help="what the links are like"
+        "--profile",
+        choices=(*PROFILES, _ALL),
+        default="50ms",
+        help="what the links are like; all gives a list (default 50ms)",
     )
-    parser.add_argument("--work", choices=(*_WORK, "all"), default="all", help="what is asked")
-    parser.add_argument("--model", type=Path, required=True, help="directory of a Llama")
-    parser.add_argument("--tokens", type=int, default=48, help="most tokens of an answer")
-    parser.add_argument("--most", type=int, default=3, help="most conversations of each kind")
+    parser.add_argument("--work", choices=(*_WORK, _ALL), default=_ALL, help="what is asked")
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
+        "--model", type=Path, help="directory of a Llama (default SmolLM2, converted once)"
     )
+    parser.add_argument(
+        "--tokens", type=_count, default=48, help="most tokens of an answer (default 48)"
+    )
+    parser.add_argument(
+        "--most", type=_count, default=3, help="most conversations of each kind (default 3)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_count,
+        default=1,
+        help="how often both clients are measured in turn (default 1); figures are medians",
+    )
+    parser.add_argument(
+        "--compression",
+        choices=get_args(Compression),
+        default="NONE",
+        help="form of our client's hidden states (default NONE)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON as the last line")
     return parser
 
 
-async def _measure(options: argparse.Namespace, python: Path, progress: Progress) -> dict[str, Any]:
-    links = PROFILES[options.profile]
-    kinds = _WORK if options.work == "all" else (options.work,)
-    found: dict[str, Any] = {}
-    model = options.model.resolve()
-    with progress.step(f"Three nodes, {options.profile}"):
-        stack = swarm(python, model, links)
-        peers, proxies = await stack.__aenter__()
-    try:
-        for kind in kinds:
+async def _measure(
+    profile: str, options: argparse.Namespace, python: Path, model: Path, progress: Progress
+) -> dict[str, Any]:
+    """The figures of one profile, measured on fresh nodes."""
+    links = PROFILES[profile]
+    found: dict[str, Any] = {"profile": profile, "compression": options.compression}
+    async with AsyncExitStack() as stack:
+        with progress.step(f"{profile}: three nodes"):
+            peers, proxies = await stack.enter_async_context(swarm(python, model, links))
+        bench = Bench(python, model, peers, proxies, options.tokens, options.compression)
+
+        async def one(client: str, kind: str, number: int) -> Run:
+            title = f"{profile}: {kind}, round {number} of {options.rounds}, {CLIENTS[client]}"
             asked = conversations(kind, _ROOT)[: options.most]
-            with progress.step(f"Petals' own client, {kind}"):
-                stock = await measured(python, "stock", model, peers, asked, options.tokens)
-            before = sum(each.carried for each in proxies)
-            with progress.step(f"Our client, {kind}"):
-                ours = await measured(python, "hoheit", model, peers, asked, options.tokens)
-            carried = sum(each.carried for each in proxies) - before
-            found[kind] = figures(stock, ours, links, carried)
-    finally:
-        await stack.__aexit__(None, None, None)
+            with progress.step(title) as step:
+                return await measured(bench, client, asked, step.update)
+
+        for kind in _WORK if options.work == _ALL else (options.work,):
+            rounds = [
+                (await one("stock", kind, number), await one("hoheit", kind, number))
+                for number in range(1, options.rounds + 1)
+            ]
+            amounts = figures(rounds, links)
+            found |= {kind: amounts} if options.work == _ALL else amounts
     return found
 
 
@@ -67,10 +108,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the benchmark and prints its figures, as JSON on the last line with --json."""
     options = _parser().parse_args(arguments)
     progress = Progress()
-    python = environments.ensure("petals", _ROOT / ".environments", progress) / "bin" / "python"
-    found = asyncio.run(_measure(options, python, progress))
-    said = {"profile": options.profile, **(found if options.work == "all" else found[options.work])}
-    print(json.dumps(said) if options.json else json.dumps(said, indent=2))
+    kept = os.environ.get("HOHEIT_ENVIRONMENTS_DIR")
+    settings = Settings(environments_dir=Path(kept) if kept else _ROOT / ".environments")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        python = launch.python(_HOME, settings, progress)
+        model = launch.model(options.model, _HOME, settings, progress)
+        found = [
+            asyncio.run(_measure(each, options, python, model, progress))
+            for each in (PROFILES if options.profile == _ALL else (options.profile,))
+        ]
+    except HoheitError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    said = found if options.profile == _ALL else found[0]
+    print(json.dumps(said, indent=None if options.json else 2))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Measures one client on a running swarm, in the swarm's environment; started by `python -m benchmarks.wan`.
 
-Standard input names what to do (JSON, see `_Asked`); each line of standard output that begins with { is the
-figures of one turn.
+The first line of standard input names what to do (JSON, see `_Asked`). On standard output comes a line `joined`
+once the client is in the swarm, and for each answer a line `mark` at its first token, one at its last, and its
+figures as JSON. Behind a mark the program waits for a line on standard input, outside of what is timed, so that
+bytes can be counted there.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,12 @@ from typing import Any
 import torch
 
 from backend_adapter.petals import compat
+from backend_adapter.petals.settings import Compression
+from benchmarks.wan.turns import Encode, Turn, room, turns
+
+# As it comes, Petals' client tries a step that fails again for ever.
+_STOCK_RETRIES = 3
+_STOCK_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -27,63 +35,49 @@ class _Asked:
     peers: list[str]
     conversations: list[list[str]]
     tokens: int
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One answer. Times in seconds, `rest_s` from the first token to the last; bytes as our client counts them."""
-
-    conversation: int
-    turn: int
-    ids: list[int]
-    ttft_s: float
-    rest_s: float
-    rounds: int = 0
-    drafted: int = 0
-    accepted: int = 0
-    message_bytes: int = 0
+    compression: Compression
 
 
 def main() -> None:
     """Ask what standard input says."""
-    asked = _Asked(**json.load(sys.stdin))
+    asked = _Asked(**json.loads(sys.stdin.readline()))
     torch.set_num_threads(1)
-    if asked.client == "stock":
-        _stock(asked)
-    else:
-        asyncio.run(_ours(asked))
+    code = 0
+    try:
+        if asked.client == "stock":
+            _stock(asked)
+        else:
+            asyncio.run(_ours(asked))
+    except Exception:  # noqa: BLE001 - whatever it was, it is told, and the process has to end
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
+    sys.stderr.flush()
     # Threads of hivemind would hold up the end; its processes end with this one.
-    os._exit(0)
+    os._exit(code)
 
 
-def _say(turn: Turn) -> None:
-    print(json.dumps(asdict(turn)), flush=True)
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
-def _encoder(asked: _Asked) -> Callable[[str], list[int]]:
+def _say_turn(turn: Turn) -> None:
+    _say(json.dumps(asdict(turn)))
+
+
+def _mark() -> float:
+    """Have the bytes counted that were sent until now; the time when that is done."""
+    _say("mark")
+    if not sys.stdin.readline():
+        raise EOFError("nobody counts any more")
+    return time.perf_counter()
+
+
+def _encoder(asked: _Asked) -> Encode:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(Path(asked.model) / "tokenizer.json"))
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-def _turns(
-    asked: _Asked, conversation: list[str], encode: Callable[[str], list[int]]
-) -> Iterator[tuple[int, list[int], list[int]]]:
-    """Number, prompt of the turn alone, and a list that takes the answer before the next turn."""
-    end = encode("<|im_end|>")[0]
-    after_end, answer = encode("\n"), list[int]()
-    for number, text in enumerate(conversation, 1):
-        between: list[int] = []
-        if number > 1:
-            between = after_end if answer[-1] == end else [end, *after_end]
-        answer = []
-        yield number, [*between, *encode(text)], answer
-
-
-def _room(asked: _Asked, conversation: list[str], encode: Callable[[str], list[int]]) -> int:
-    return sum(len(encode(text)) + asked.tokens + 4 for text in conversation)
 
 
 def _stock(asked: _Asked) -> None:
@@ -96,24 +90,29 @@ def _stock(asked: _Asked) -> None:
         initial_peers=asked.peers,
         dht_prefix=asked.model_id,
         torch_dtype=torch.float32,
+        max_retries=_STOCK_RETRIES,
+        request_timeout=_STOCK_TIMEOUT_S,
     )
+    _say("joined")
     encode = _encoder(asked)
     _warm_stock(model, encode)
     for index, conversation in enumerate(asked.conversations):
-        with model.inference_session(max_length=_room(asked, conversation, encode)):
-            for number, prompt, answer in _turns(asked, conversation, encode):
+        with model.inference_session(max_length=room(conversation, asked.tokens, encode)):
+            for number, prompt, answer in turns(conversation, encode):
                 began = time.perf_counter()
                 given = torch.tensor([prompt])
                 # The first token apart, to see when it comes.
                 answer.append(_last(model.generate(given, max_new_tokens=1, do_sample=False)))
                 first = time.perf_counter()
+                resumed = _mark()
                 while len(answer) < asked.tokens and answer[-1] != model.config.eos_token_id:
                     answer.append(_last(model.generate(None, max_new_tokens=1, do_sample=False)))
                 ended = time.perf_counter()
-                _say(Turn(index, number, answer, first - began, ended - first))
+                _mark()
+                _say_turn(Turn(index, number, answer, first - began, ended - resumed))
 
 
-def _warm_stock(model: Any, encode: Callable[[str], list[int]]) -> None:
+def _warm_stock(model: Any, encode: Encode) -> None:
     with model.inference_session(max_length=64):
         model.generate(torch.tensor([encode("Hello")]), max_new_tokens=2, do_sample=False)
 
@@ -151,41 +150,45 @@ async def _ours(asked: _Asked) -> None:
 
     directory = Path(asked.model)
     settings = GatewaySettings(
-        model=directory, model_id=asked.model_id, initial_peers=tuple(asked.peers), open=True
+        model=directory,
+        model_id=asked.model_id,
+        initial_peers=tuple(asked.peers),
+        open=True,
+        compression=asked.compression,
     )
     ends, eos, encode = Ends(directory), Text(directory).eos, _encoder(asked)
     async with Swarm(settings) as swarm:
         await swarm.ready(30)
+        _say("joined")
         warm = swarm.session(ends.embed, 64)
         await warm.forward(encode("Hello"), 0, last_only=True)
         await warm.close()
         for index, conversation in enumerate(asked.conversations):
-            session = swarm.session(ends.embed, _room(asked, conversation, encode) + 64)
+            session = swarm.session(ends.embed, room(conversation, asked.tokens, encode) + 64)
             sequence: list[int] = []
-            for number, prompt, answer in _turns(asked, conversation, encode):
+            for number, prompt, answer in turns(conversation, encode):
                 held = _Held(session, max(0, len(sequence) - 1))
                 sequence += prompt
                 decoder = Decoder(held, ends, Sampling(temperature=0), NGrams(), eos=eos)
-                carried = session.bytes_sent + session.bytes_received
-                began = first = time.perf_counter()
+                began = first = resumed = time.perf_counter()
                 async for tokens in decoder.tokens(list(sequence), asked.tokens):
                     if not answer:
                         first = time.perf_counter()
+                        resumed = _mark()
                     answer += [each.id for each in tokens]
                 ended = time.perf_counter()
+                _mark()
                 sequence += answer
-                carried = session.bytes_sent + session.bytes_received - carried
-                _say(
+                _say_turn(
                     Turn(
                         index,
                         number,
                         answer,
                         first - began,
-                        ended - first,
+                        ended - resumed,
                         decoder.rounds,
                         decoder.drafted,
                         decoder.accepted,
-                        carried,
                     )
                 )
             await session.close()

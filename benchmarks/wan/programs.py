@@ -1,4 +1,4 @@
-"""The swarm behind its proxies, and the clients that are measured on it, as processes."""
+"""Programs in the swarm's environment, and the swarm behind its proxies made of them."""
 
 import asyncio
 import json
@@ -17,7 +17,6 @@ MODEL_ID = "wan"
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
 _STOP_S = 10.0
-_MEASURE_S = 1800.0
 _LINE = 1 << 20
 
 
@@ -25,7 +24,7 @@ _LINE = 1 << 20
 async def started(
     python: Path, arguments: Sequence[str], given: dict[str, Any]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a Python program that is given JSON on standard input, and end it and its children at last."""
+    """Run a Python program that is given a line of JSON on standard input, and end it and its children at last."""
     process = await asyncio.create_subprocess_exec(
         str(python),
         *arguments,
@@ -45,9 +44,8 @@ async def started(
     )
     try:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
-        process.stdin.write(json.dumps(given).encode())
+        process.stdin.write(json.dumps(given).encode() + b"\n")
         await process.stdin.drain()
-        process.stdin.close()
         yield process
     finally:
         with suppress(ProcessLookupError):
@@ -83,38 +81,14 @@ async def swarm(
             }
             part = ["backend_adapter/petals/__main__.py", "node"]
             node = await stack.enter_async_context(started(python, part, settings))
+            assert node.stdin is not None  # noqa: S101 - it is a pipe
+            node.stdin.close()
             peers += await asyncio.wait_for(_addresses(node, proxy.port), _START_S)
             proxies.append(proxy)
             # What it says later is of no use, and must not fill the pipe.
             reading = asyncio.create_task(_drain(node))
             stack.callback(reading.cancel)
         yield peers, proxies
-
-
-async def measured(
-    python: Path, client: str, model: Path, peers: list[str], asked: list[list[str]], tokens: int
-) -> list[dict[str, Any]]:
-    """The turns that a client measured. Raises SystemExit where it failed."""
-    given = {
-        "client": client,
-        "model": str(model),
-        "model_id": MODEL_ID,
-        "peers": peers,
-        "conversations": asked,
-        "tokens": tokens,
-    }
-    turns: list[dict[str, Any]] = []
-    async with (
-        asyncio.timeout(_MEASURE_S),
-        started(python, ["-m", "benchmarks.wan.measuring"], given) as process,
-    ):
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        async for line in process.stdout:
-            if line.startswith(b"{"):
-                turns.append(json.loads(line))
-    if len(turns) != sum(map(len, asked)):
-        raise SystemExit(f"The client {client} ended after {len(turns)} turns; see above why.")
-    return turns
 
 
 async def _addresses(node: asyncio.subprocess.Process, port: int) -> list[str]:

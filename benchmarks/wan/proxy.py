@@ -15,7 +15,7 @@ _ACCEPTING_S = 0.05
 class Proxy:
     """Takes connections on a free port of this machine (`port`) and carries them to `target`.
 
-    `carried` counts the bytes of both directions.
+    `carried` counts the bytes of both directions as they enter it.
     """
 
     def __init__(self, target: int, link: Link) -> None:
@@ -77,6 +77,7 @@ class Proxy:
         async def read() -> None:
             while True:
                 piece = await reader.read(_PIECE)
+                self.carried += len(piece)
                 await under_way.put((course.leaves(clock(), len(piece)), piece))
                 if not piece:
                     return
@@ -91,6 +92,5 @@ class Proxy:
                     if writer.can_write_eof():
                         writer.write_eof()
                     return
-                self.carried += len(piece)
                 writer.write(piece)
                 await writer.drain()

@@ -135,7 +135,8 @@ def _value(value: object) -> object:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, Path):
-        return str(value)
+        # A person's ~ and a path from where they stand mean nothing in another program.
+        return str(value.expanduser().absolute())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_value(each) for each in value]
     return value

@@ -130,6 +130,11 @@ class GatewaySettings(SwarmSettings):
     draft_tokens: int = Field(
         8, ge=0, le=64, description="Most tokens drafted for one round trip; 0 drafts nothing."
     )
+    draft_model: Path | None = Field(
+        None,
+        description="Directory of a small model with the same tokenizer, in Hugging Face's form, that drafts on "
+        "this machine's processor where the conversation holds no guess; empty drafts from the conversation only.",
+    )
     kept_sessions: int = Field(
         64,
         ge=0,

@@ -91,3 +91,73 @@ def test_what_lies_behind_a_wrong_draft_says_nothing_of_the_kind():
         depth.learn("half", 8, 1, 0.1)
     # One right and one wrong each round; six were never looked at.
     assert depth.chance("half") == pytest.approx(0.5, abs=0.05)
+
+
+def learnt(way_s, drafting_s, chance, rounds=60):
+    """What a model that is right so often does to the depth, and how many tokens of it were sent each round."""
+    depth, sent = Depth(8), []
+    depth.cost.learn_drafting("model", drafting_s)
+    for number in range(rounds):
+        drafted = depth.best("model", 8)
+        sent.append(drafted)
+        accepted = drafted if number % 100 < 100 * chance else 0
+        took = way_s + 0.001 * (drafted + 1)
+        depth.learn("model", drafted, accepted, took, drafting_s if drafted else 0.0)
+    return depth, sent
+
+
+def test_a_draft_model_that_is_slower_than_a_round_is_left_alone_and_ngrams_are_not():
+    depth, sent = learnt(way_s=0.002, drafting_s=0.03, chance=0.9)
+    for _ in range(20):
+        depth.learn("ngram4", depth.best("ngram4", 8), 8, 0.003)
+    # At first a round is believed to take longer; from the moment that it was measured nothing is tried again.
+    assert sum(sent[8:]) == 0
+    assert depth.best("ngram4", 8) == 8
+
+
+def test_a_draft_model_pays_where_the_way_is_long_even_if_it_was_left_alone_before():
+    depth, sent = learnt(way_s=0.002, drafting_s=0.03, chance=0.9)
+    assert sent[-1] == 0
+    for _ in range(60):
+        depth.learn("", 0, 0, 0.3)
+    assert depth.best("model", 8) >= 2
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 0.95), st.floats(1e-3, 0.5), st.floats(1e-4, 0.05), st.floats(1e-5, 0.2))
+def test_the_time_of_drafting_counts_as_much_as_that_of_the_round(chance, fixed, each, drafting):
+    def speed(drafted):
+        seconds = fixed + (drafted + 1) * each + drafted * drafting
+        return expected_tokens(chance, drafted) / seconds
+
+    best = best_depth(chance, fixed, each, 12, drafting)
+    assert speed(best) >= max(speed(other) for other in range(13)) * (1 - 1e-6)
+
+
+def test_a_draft_model_that_a_busy_hour_made_slow_is_tried_again():
+    depth = Depth(8, Cost(0.05, 0.002))
+    depth.cost.learn_drafting("model", 0.005)
+    for _ in range(80):
+        depth.cost.learn_drafting("model", 0.5)
+    sent = []
+    for _ in range(200):
+        drafted = depth.best("model", 8)
+        sent.append(drafted)
+        depth.learn("model", drafted, drafted, 0.052, 0.005 if drafted else 0.0)
+    assert sent[0] == 0
+    # One token in sixteen rounds at most, until enough were quick again.
+    assert 0 < sum(sent[:64]) <= 4
+    depth.cost.learn_drafting("model", 0.005)
+    for _ in range(60):
+        depth.cost.learn_drafting("model", 0.005)
+    assert depth.best("model", 8) > 1
+
+
+def test_what_the_grammar_refuses_counts_as_wrong():
+    depth = Depth(8, Cost(0.01, 0.01))
+    before = depth.chance("model")
+    depth.refused("model")
+    assert depth.chance("model") < before
+    for _ in range(50):
+        depth.refused("model")
+    assert depth.best("model", 8) == 0

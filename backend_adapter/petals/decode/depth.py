@@ -23,11 +23,17 @@ def expected_tokens(chance: float, drafted: int) -> float:
     return (1 - chance ** (drafted + 1)) / (1 - chance)
 
 
-def best_depth(chance: float, fixed_s: float, per_token_s: float, most: int) -> int:
-    """How many drafts give the most tokens a second, if a round of n tokens takes `fixed_s` + n `per_token_s`."""
+def best_depth(
+    chance: float, fixed_s: float, per_token_s: float, most: int, drafting_s: float = 0.0
+) -> int:
+    """How many drafts give the most tokens a second.
+
+    A round of n tokens takes `fixed_s` + n `per_token_s`, and before it each draft took `drafting_s`.
+    """
     best, most_a_second = 0, 0.0
     for drafted in range(most + 1):
-        a_second = expected_tokens(chance, drafted) / (fixed_s + (drafted + 1) * per_token_s)
+        seconds = fixed_s + (drafted + 1) * per_token_s + drafted * drafting_s
+        a_second = expected_tokens(chance, drafted) / seconds
         if a_second > most_a_second * (1 + 1e-9):
             best, most_a_second = drafted, a_second
     return best
@@ -37,11 +43,14 @@ def best_depth(chance: float, fixed_s: float, per_token_s: float, most: int) -> 
 class Cost:
     """What a round takes, learnt from rounds: a line through (tokens, seconds), older ones counting less.
 
-    The first opinion is a long way and cheap tokens, as between sites.
+    The first opinion is a long way and cheap tokens, as between sites. `drafting_s` is what drafting a token takes
+    here, by kind, as `learn_drafting` was told lately; what it was not told of takes nothing.
     """
 
     fixed_s: float = 0.05
     per_token_s: float = 0.002
+    drafting_s: dict[str, float] = field(default_factory=dict)
+    _quickest_s: dict[str, float] = field(default_factory=dict)
     _moments: list[float] = field(default_factory=lambda: [0.0] * 5)
 
     def learn(self, tokens: int, seconds: float) -> None:
@@ -62,6 +71,16 @@ class Cost:
             self.per_token_s = min(max(slope, 1e-6), max(time / count, 1e-6))
         self.fixed_s = max(time / weight - self.per_token_s * count / weight, 1e-6)
 
+    def learn_drafting(self, kind: str, seconds: float) -> None:
+        """Drafting took `seconds` for each token of this kind."""
+        known = self.drafting_s.get(kind, seconds)
+        self.drafting_s[kind] = _KEEP * known + (1 - _KEEP) * seconds
+        self._quickest_s[kind] = min(self._quickest_s.get(kind, seconds), seconds)
+
+    def can_pay(self, kind: str) -> bool:
+        """Whether a round takes longer than drafting the token that would save it, where that is quickest."""
+        return self._quickest_s.get(kind, 0.0) < self.fixed_s + self.per_token_s
+
 
 @dataclass
 class Depth:
@@ -70,7 +89,8 @@ class Depth:
     most: int
     cost: Cost = field(default_factory=Cost)
     _counts: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _passed: dict[str, int] = field(default_factory=dict)
+    _rounds: int = 0
+    _sent_at: dict[str, int] = field(default_factory=dict)
 
     def chance(self, kind: str) -> float:
         """How likely a drafted token of this kind is right."""
@@ -78,20 +98,38 @@ class Depth:
         return min((right + _OPINION * _FIRST_CHANCE) / (tried + _OPINION), 0.995)
 
     def best(self, kind: str, proposed: int) -> int:
-        """How many of `proposed` tokens of this kind to send."""
-        most = min(proposed, self.most)
-        best = best_depth(self.chance(kind), self.cost.fixed_s, self.cost.per_token_s, most)
-        if best or not most:
-            return best
-        passed = self._passed[kind] = self._passed.get(kind, 0) + 1
-        return int(passed % _RETRY_EVERY == 0)
+        """How many of `proposed` tokens of this kind to send, or to draft at all where drafting takes its time.
 
-    def learn(self, kind: str, drafted: int, accepted: int, seconds: float) -> None:
-        """Of `drafted` tokens `accepted` were right, in a round of so many `seconds`."""
+        The same until the next round has come.
+        """
+        most, cost = min(proposed, self.most), self.cost
+        drafting_s = cost.drafting_s.get(kind, 0.0)
+        best = best_depth(self.chance(kind), cost.fixed_s, cost.per_token_s, most, drafting_s)
+        if best or not most or not cost.can_pay(kind):
+            return best
+        return int(self._rounds - self._sent_at.get(kind, 0) >= _RETRY_EVERY)
+
+    def refused(self, kind: str) -> None:
+        """A drafted token of this kind was wrong for certain, so it was not even sent."""
+        self._sent_at[kind] = self._rounds
+        tried, right = self._counts.get(kind, (0.0, 0.0))
+        self._counts[kind] = (_KEEP * tried + 1, _KEEP * right)
+
+    def learn(
+        self, kind: str, drafted: int, accepted: int, seconds: float, drafting_s: float = 0.0
+    ) -> None:
+        """Of `drafted` tokens `accepted` were right, in a round of so many `seconds`.
+
+        Before it, drafting took `drafting_s` for each token, if it took any time worth counting.
+        """
         if not math.isfinite(seconds) or seconds <= 0:
             return
+        self._rounds += 1
         self.cost.learn(drafted + 1, seconds)
+        if drafting_s > 0:
+            self.cost.learn_drafting(kind, drafting_s)
         if drafted:
+            self._sent_at[kind] = self._rounds
             tried, right = self._counts.get(kind, (0.0, 0.0))
             # What lies behind the first wrong one was not tried.
             self._counts[kind] = (

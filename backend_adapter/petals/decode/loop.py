@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -43,6 +44,8 @@ class EndsLike(Protocol):
 class Decoder:
     """One answer over a session. `eos` end it and are its last token.
 
+    `sampling` is how its tokens are chosen: a Sampler of this answer's own where its drafter chooses by it too.
+
     `draft_tokens` is the most that is drafted for a round; `depth` may be given to go on with what another answer
     learnt of the network. `rounds`, `drafted` and `accepted` count what was done.
     """
@@ -51,7 +54,7 @@ class Decoder:
         self,
         session: SessionLike,
         ends: EndsLike,
-        sampling: Sampling,
+        sampling: Sampling | Sampler,
         drafter: Drafter | None = None,
         constraint: Constraint | None = None,
         eos: frozenset[int] = frozenset(),
@@ -62,7 +65,9 @@ class Decoder:
         self._session, self._ends = session, ends
         self._drafter, self._constraint = drafter, constraint
         self._eos = eos if constraint is None else eos | constraint.ends
-        self._sampler = Sampler(sampling, ends.vocabulary)
+        self._sampler = (
+            sampling if isinstance(sampling, Sampler) else Sampler(sampling, ends.vocabulary)
+        )
         self._depth = depth or Depth(draft_tokens)
         self.rounds = self.drafted = self.accepted = 0
 
@@ -116,12 +121,14 @@ class Decoder:
             return Draft()
         draft = self._drafter.propose(most)
         ids = draft.ids[:most]
-        if constraint is not None:
+        if constraint is not None and ids:
             ids = ids[: constraint.valid(ids)]
-        return self._as_deep(Draft(ids, draft.kind))
+            if not ids:
+                self._depth.refused(draft.kind)
+        return self._as_deep(replace(draft, ids=ids))
 
     def _as_deep(self, draft: Draft) -> Draft:
-        return Draft(draft.ids[: self._depth.best(draft.kind, len(draft.ids))], draft.kind)
+        return replace(draft, ids=draft.ids[: self._depth.best(draft.kind, len(draft.ids))])
 
     def _count(self, draft: Draft, tokens: Sequence[Token], seconds: float | None) -> None:
         accepted = sum(
@@ -131,4 +138,4 @@ class Decoder:
         self.drafted += len(draft.ids)
         self.accepted += accepted
         if seconds is not None:
-            self._depth.learn(draft.kind, len(draft.ids), accepted, seconds)
+            self._depth.learn(draft.kind, len(draft.ids), accepted, seconds, draft.drafting_s)

@@ -7,13 +7,25 @@ from contextlib import asynccontextmanager
 
 import torch
 
-from backend_adapter.petals.decode import Decoder, Depth, Grammars, NGrams, Sampling
+from backend_adapter.petals.decode import (
+    Decoder,
+    Depth,
+    Drafter,
+    DraftModel,
+    FirstOf,
+    Grammars,
+    NGrams,
+    Sampler,
+    Sampling,
+)
 from backend_adapter.petals.decode.depth import Cost
+from backend_adapter.petals.decode.draft_model import KIND, drafting_seconds, load_draft_model
 from backend_adapter.petals.errors import SwarmSettingsError
 from backend_adapter.petals.gateway.conversations import Conversations, Resumed, Session
 from backend_adapter.petals.gateway.engine import Engine, Job, MakeDecoder
 from backend_adapter.petals.gateway.parts import Coverage, Parts
 from backend_adapter.petals.model.ends import Ends
+from backend_adapter.petals.model.local import LocalModel
 from backend_adapter.petals.model.tokenizer import Text
 from backend_adapter.petals.settings import GatewaySettings
 from backend_adapter.petals.swarm.swarm import Swarm
@@ -30,7 +42,11 @@ async def joined(settings: GatewaySettings, say: Callable[[str], None]) -> Async
     say("loading what of the model stays here")
     text = await asyncio.to_thread(Text, directory)
     ends = await asyncio.to_thread(Ends, directory)
-    decoder = await asyncio.to_thread(decoders, settings, text, ends)
+    small = None
+    if settings.draft_model is not None and settings.draft_tokens:
+        say("loading the draft model")
+        small = await asyncio.to_thread(load_draft_model, settings.draft_model, text)
+    decoder = await asyncio.to_thread(decoders, settings, text, ends, small)
     say("joining the swarm")
     async with Swarm(settings) as swarm:
         engine = engine_of(settings, text, decoder, lambda room: swarm.session(ends.embed, room))
@@ -70,10 +86,25 @@ def engine_of(
     )
 
 
-def decoders(settings: GatewaySettings, text: Text, ends: Ends) -> MakeDecoder:
-    """What makes the decoder of an answer; what one learns of the network's speed, the next ones know."""
+def decoders(
+    settings: GatewaySettings, text: Text, ends: Ends, small: LocalModel | None = None
+) -> MakeDecoder:
+    """What makes the decoder of an answer; what one learns of the network's speed, the next ones know.
+
+    `small` drafts where the conversation holds no guess; how fast it is here is measured first.
+    """
     grammars = Grammars(text, ends.vocabulary) if text.eos else None
     cost = Cost()
+    if small is not None:
+        cost.learn_drafting(KIND, drafting_seconds(small))
+
+    def drafter(sampler: Sampler, depth: Depth) -> Drafter | None:
+        if not settings.draft_tokens:
+            return None
+        if small is None:
+            return NGrams()
+        room = settings.context_tokens
+        return FirstOf(NGrams(), DraftModel(small, room, sampler.choose, depth, ends.vocabulary))
 
     async def decoder(session: Resumed, job: Job, eos: frozenset[int]) -> Decoder:
         constraint = None
@@ -81,14 +112,10 @@ def decoders(settings: GatewaySettings, text: Text, ends: Ends) -> MakeDecoder:
             # Raises GenerationError where the model has no end either.
             known = grammars or Grammars(text, ends.vocabulary)
             constraint = await asyncio.to_thread(known.constraint, job.grammar)
+        sampler = Sampler(Sampling(**job.sampling), ends.vocabulary)
+        depth = Depth(settings.draft_tokens, cost)
         return Decoder(
-            session,
-            ends,
-            Sampling(**job.sampling),
-            NGrams() if settings.draft_tokens else None,
-            constraint,
-            eos,
-            depth=Depth(settings.draft_tokens, cost),
+            session, ends, sampler, drafter(sampler, depth), constraint, eos, depth=depth
         )
 
     return decoder

@@ -1,5 +1,6 @@
 """A whole model in this process: the small model that drafts, and what swarms are compared with."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from backend_adapter.petals.node.layers import Cache, Layer, Layers, Rotary, Seg
 
 
 class LocalModel:
-    """Ends and all layers of the model in `directory`, in float32. Raises WeightsError."""
+    """Ends and all layers of the model in `directory`, in float32; many threads may use it. Raises WeightsError."""
 
     def __init__(self, directory: Path) -> None:
         self.ends = Ends(directory)
@@ -25,6 +26,8 @@ class LocalModel:
             ],
             Rotary(self.shape, torch.float32, "cpu"),
         )
+        # One computation has all of the processor, and the rotary angles grow within it.
+        self.computing = threading.Lock()
 
 
 class LocalCache:
@@ -49,12 +52,13 @@ class LocalCache:
         if not 0 <= start <= self.position:
             raise ValueError(f"position {start} is not within the {self.position} tokens cached")
         self._make_room(start + len(ids), start)
-        states = self._model.layers.run(
-            self._model.ends.embed(ids),
-            [Segment(self._cache, start, len(ids))],
-            0,
-            self._model.shape.layers,
-        )
+        with self._model.computing:
+            states = self._model.layers.run(
+                self._model.ends.embed(ids),
+                [Segment(self._cache, start, len(ids))],
+                0,
+                self._model.shape.layers,
+            )
         self.position = start + len(ids)
         return states[-1:] if last_only else states
 

@@ -35,7 +35,7 @@ PeersOption = Annotated[
 PeersFileOption = Annotated[
     Path | None,
     typer.Option(
-        help="File with such addresses, one in each line; it may be written a moment later."
+        help="File with further such addresses, one in each line. Where no peer is named, it is waited for."
     ),
 ]
 
@@ -67,10 +67,11 @@ def node(
     end_with_parent()
     site = complete(load(home, settings), home, ("swarm-key",))
     chosen = site.petals.node
-    given = launch.peers(peers_file) if peers_file else ()
+    named = tuple(peer or chosen.initial_peers)
+    given = launch.peers(peers_file, wait=not named) if peers_file else ()
     chosen = chosen.model_copy(
         update={
-            "initial_peers": (*(peer or chosen.initial_peers), *given),
+            "initial_peers": (*named, *given),
             "layers": layers or chosen.layers,
             "model": launch.model(model or chosen.model, home, site, progress),
         }
@@ -99,10 +100,11 @@ def gateway(
     end_with_parent()
     site = complete(load(home, settings), home, ("swarm-key", "petals-key"))
     chosen = site.petals.gateway
-    given = launch.peers(peers_file) if peers_file else ()
+    named = tuple(peer or chosen.initial_peers)
+    given = launch.peers(peers_file, wait=not named) if peers_file else ()
     chosen = chosen.model_copy(
         update={
-            "initial_peers": (*(peer or chosen.initial_peers), *given),
+            "initial_peers": (*named, *given),
             "model": launch.model(model or chosen.model, home, site, progress),
         }
     )

@@ -83,10 +83,10 @@ def prepared(home: Home, settings: Settings, progress: Progress) -> Settings:
     )
 
 
-def peers(file: Path) -> tuple[str, ...]:
-    """The addresses in a file, one in each line; waits for a node that is just starting to write it.
+def peers(file: Path, *, wait: bool = True) -> tuple[str, ...]:
+    """The addresses in a file, one in each line; may `wait` for a node that is just starting to write it.
 
-    Raises StartError where there are none after a minute.
+    Raises StartError where there are none after a minute of waiting.
     """
     deadline = time.monotonic() + _PEERS_S
     while True:
@@ -94,6 +94,8 @@ def peers(file: Path) -> tuple[str, ...]:
             found = tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
             if found:
                 return found
+        if not wait:
+            return ()
         if time.monotonic() > deadline:
             raise StartError(
                 f"{file} names no address to join the swarm by, after {_PEERS_S:.0f} s.",

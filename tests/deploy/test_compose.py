@@ -1,22 +1,29 @@
 """docker-compose.yml: valid, closed where it must be, and in step with the settings of the parts."""
 
 import json
-import os
 import re
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from compose_file import ENGINES, ONE_SHOT, OURS, PARTS, REPOSITORY, SERVICES, read_compose
+from compose_file import (
+    ENGINES,
+    ONE_SHOT,
+    OURS,
+    PARTS,
+    REPOSITORY,
+    SERVICES,
+    SWARM,
+    read_compose,
+    settings_of,
+)
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from hoheit import secrets
-from hoheit.home import Home
 from hoheit.open_webui.process import environment
 from hoheit.open_webui.settings import OpenWebUISettings
-from hoheit.settings import Settings, complete, load
 
 # Open WebUI takes these only as variables, so its command reads them from the mounted files.
 READ_FROM_SECRETS = {
@@ -52,8 +59,10 @@ def test_engines_and_their_volumes_start_only_when_asked_for() -> None:
     profiles = {name: service.get("profiles") for name, service in SERVICES.items()}
 
     assert profiles.pop("vllm") == ["vllm"]
-    assert profiles.pop("petals") == ["petals"]
-    assert profiles.pop("engine-volumes") == ["vllm", "petals"]
+    assert profiles.pop("petals-node") == ["petals"]
+    # A site without a node of its own starts the gateway alone.
+    assert profiles.pop("petals-gateway") == ["petals", "petals-gateway"]
+    assert profiles.pop("engine-volumes") == ["vllm", "petals", "petals-gateway"]
     assert set(profiles.values()) == {None}
 
 
@@ -77,10 +86,7 @@ def test_service_is_confined(name: str) -> None:
 def test_image_is_pinned_to_a_version(name: str) -> None:
     tag = SERVICES[name]["image"].rsplit(":", 1)[1]
 
-    # The Petals project publishes its server under no other tag.
-    assert (
-        re.search(r"\d+\.\d+\.\d+", tag) or SERVICES[name]["image"] == "learningathome/petals:main"
-    )
+    assert re.search(r"\d+\.\d+\.\d+", tag)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -97,8 +103,11 @@ def test_service_says_whether_it_is_well_or_ends_by_itself(name: str) -> None:
 
 
 def test_health_is_asked_where_the_service_listens() -> None:
-    for name, port in {**PARTS, "open-webui": 8080, "door": 8080, "vllm": 8000}.items():
-        assert f"http://127.0.0.1:{port}/health" in " ".join(SERVICES[name]["healthcheck"]["test"])
+    others = {"open-webui": 8080, "door": 8080, "vllm": 8000}
+    for name, port in {**PARTS, **SWARM, **others}.items():
+        # As `hoheit up` asks it: whether the swarm can answer (hoheit/petals/parts.py).
+        path = "ready" if name == "petals-gateway" else "health"
+        assert f"http://127.0.0.1:{port}/{path}" in " ".join(SERVICES[name]["healthcheck"]["test"])
 
 
 def test_only_adapter_and_engines_reach_the_wide_area_network() -> None:
@@ -118,7 +127,7 @@ def test_one_address_is_published_and_only_on_this_machine() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
     # A swarm node is useless where its peers cannot come in; it holds nothing of the site.
-    assert ports == {"door": ["127.0.0.1:8080:8080"], "petals": ["31330:31330"]}
+    assert ports == {"door": ["127.0.0.1:8080:8080"], "petals-node": ["8090:8090"]}
     assert SERVICES["door"]["networks"] == ["site", "door"]
     assert "secrets" not in SERVICES["door"]
     assert "volumes" not in SERVICES["door"]
@@ -143,11 +152,9 @@ def test_confidential_and_secret_folders_are_not_in_any_container() -> None:
 def test_secrets_are_the_ones_hoheit_knows_and_stand_in_no_variable() -> None:
     declared = read_compose()["secrets"]
 
-    # The swarm's own parts are no services yet: `hoheit petals` runs them.
-    names = [name for name in secrets.NAMES if name not in ("swarm-key", "petals-key")]
-    assert declared == {name: {"file": f"./secrets/{name}"} for name in names}
+    assert declared == {name: {"file": f"./secrets/{name}"} for name in secrets.NAMES}
     used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
-    assert used == set(names)
+    assert used == set(secrets.NAMES)
     for service in SERVICES.values():
         for key in service.get("environment", {}):
             assert not re.search(r"(KEY|KEYS|TOKEN|PASSWORD|SECRET)$", key), key
@@ -156,7 +163,13 @@ def test_secrets_are_the_ones_hoheit_knows_and_stand_in_no_variable() -> None:
 def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
     given = {name: set(service.get("secrets", [])) for name, service in SERVICES.items()}
 
-    assert given["adapter"] == {"adapter-key", "admin-key", "user-jwt-secret", "embedded-key"}
+    assert given["adapter"] == {
+        "adapter-key",
+        "admin-key",
+        "user-jwt-secret",
+        "embedded-key",
+        "petals-key",
+    }
     assert given["embedded"] == {"embedded-key"}
     assert given["files"] == {"files-token"}
     assert given["databases"] == {"databases-token"}
@@ -166,20 +179,9 @@ def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
         "adapter-key",
         "user-jwt-secret",
     }
-    assert not any(given[name] for name in ("door", "volumes", *ENGINES))
-
-
-def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, home: Path) -> Settings:
-    """The settings that the service's container reads, its secrets at hand."""
-    for variable in [key for key in os.environ if key.startswith("HOHEIT_")]:
-        monkeypatch.delenv(variable)
-    for variable, value in SERVICES[name].get("environment", {}).items():
-        monkeypatch.setenv(variable, value)
-    folder = home / "secrets"
-    folder.mkdir()
-    for secret in secrets.NAMES:
-        (folder / secret).write_text(f"test-only-{secret}-long-enough", encoding="utf-8")
-    return complete(load(Home(home)), Home(home))
+    assert given["petals-node"] == {"swarm-key"}
+    assert given["petals-gateway"] == {"swarm-key", "petals-key"}
+    assert not any(given[name] for name in ("door", "volumes", "engine-volumes", "vllm"))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -191,6 +193,13 @@ def test_variables_are_settings_with_valid_values(
     if name in PARTS:
         part = getattr(settings, name)
         assert (part.host, part.port) == ("0.0.0.0", PARTS[name])
+
+
+def test_only_the_gpu_server_takes_the_gpus() -> None:
+    taken = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
+
+    devices = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+    assert taken == {"vllm": {"resources": {"reservations": {"devices": devices}}}}
 
 
 def test_adapter_asks_the_embedded_engine_first(
@@ -207,18 +216,23 @@ def test_adapter_asks_the_embedded_engine_first(
 def test_further_upstreams_come_from_the_hosts_variables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    own_words = re.search(
+    lines = re.findall(
         r"HOHEIT_ADAPTER__UPSTREAMS=(\[.+\])",
         (REPOSITORY / "docker-compose.yml").read_text("utf-8"),
     )
-    assert own_words
-    service = read_compose({"HOHEIT_ADAPTER__UPSTREAMS": own_words[1]})["services"]["adapter"]
-    monkeypatch.setitem(SERVICES, "adapter", service)
+    asked = [
+        settings_of("adapter", monkeypatch, tmp_path, {"HOHEIT_ADAPTER__UPSTREAMS": line}).adapter
+        for line in lines
+    ]
 
-    adapter = settings_of("adapter", monkeypatch, tmp_path).adapter
-
-    assert [upstream.name for upstream in adapter.upstreams] == ["embedded", "vllm"]
-    assert adapter.upstreams[1].base_url == "http://vllm:8000/v1"
+    assert [adapter.upstreams[0].name for adapter in asked] == ["embedded", "embedded"]
+    further = [adapter.upstreams[1:] for adapter in asked]
+    assert [[(each.base_url, each.engine) for each in upstreams] for upstreams in further] == [
+        [("http://vllm:8000/v1", "vllm")],
+        [("http://petals-gateway:8086/v1", "petals")],
+    ]
+    # The swarm's gateway answers nobody without a key.
+    assert further[1][0].api_key is not None
 
 
 def test_served_folders_and_databases_are_the_mounted_ones(
@@ -288,16 +302,5 @@ def test_services_wait_for_those_they_need() -> None:
     assert waits["open-webui"] == {"volumes", "adapter"}
     assert waits["adapter"] == {"embedded", "volumes"}
     assert waits["door"] == {"open-webui"}
-    for name in ENGINES:
-        assert waits[name] == {"engine-volumes"}
-        assert SERVICES[name]["deploy"]["resources"]["reservations"]["devices"] == [
-            {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
-        ]
-
-
-def test_a_swarm_node_never_joins_the_public_swarm() -> None:
-    assert "--new_swarm" in SERVICES["petals"]["command"]
-    peers = {"PETALS_SWARM": "--initial_peers /ip4/192.0.2.7/tcp/31330/p2p/Qm"}
-    command = read_compose(peers)["services"]["petals"]["command"]
-    assert "--initial_peers /ip4/192.0.2.7" in command
-    assert "--new_swarm" not in command
+    assert waits["vllm"] == waits["petals-node"] == {"engine-volumes"}
+    assert waits["petals-gateway"] == {"engine-volumes", "petals-node"}

@@ -1,6 +1,7 @@
 """Every part starts as its container and its unit start it: alone, with its own secrets only."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from compose_file import OURS, PARTS, REPOSITORY, SERVICES
+from compose_file import OURS, PARTS, REPOSITORY, SERVICES, arguments
 
 START_SECONDS = 60.0
 
@@ -112,10 +113,12 @@ def provision_command() -> list[str]:
 
 @pytest.mark.parametrize("name", [name for name in OURS if SERVICES[name]["command"]])
 def test_command_and_its_options_exist(name: str) -> None:
-    command, *options = SERVICES[name]["command"]
+    given = arguments(SERVICES[name])
+    command = [part for part in given if re.fullmatch(r"[a-z]+", part)]
+    options = [part.split("=")[0] for part in given if part.startswith("--")]
 
     help_text = subprocess.run(
-        [sys.executable, "-m", "hoheit", command, "--help"],
+        [sys.executable, "-m", "hoheit", *command, "--help"],
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
         check=True,
         capture_output=True,
@@ -123,6 +126,6 @@ def test_command_and_its_options_exist(name: str) -> None:
         timeout=60,
     ).stdout
 
-    assert f"hoheit {command} " in help_text
+    assert f"hoheit {' '.join(command)} " in help_text
     for option in options:
-        assert option.split("=")[0] in help_text
+        assert option in help_text

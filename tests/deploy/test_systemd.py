@@ -58,7 +58,10 @@ def test_unit_runs_the_part_with_the_secrets_of_its_container(name: str) -> None
         f"/opt/hoheit/bin/hoheit {name} --settings /etc/hoheit/hoheit.toml"
     ]
     assert service["LoadCredential"] == [
-        f"{secret}:/etc/hoheit/secrets/{secret}" for secret in SERVICES[name]["secrets"]
+        f"{secret}:/etc/hoheit/secrets/{secret}"
+        for secret in SERVICES[name]["secrets"]
+        # A unit does not start without a credential that it names; here the settings hold the gateway's key.
+        if secret != "petals-key"
     ]
     # %d is the folder in which systemd puts this unit's credentials, %S the one for state.
     assert service["Environment"] == [

@@ -30,6 +30,7 @@ HANDED_ON: dict[str, dict[str, Any]] = {
         "context_tokens": 4096,
         "parallel": 4,
         "compression": "FLOAT16",
+        "draft_model": Path("/models/smaller"),
     },
 }
 

@@ -3,6 +3,7 @@
 The names of methods and fields are Petals' (2.2.0); what this project adds are fields that a stock node reads over.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeAlias, get_args
 
@@ -19,6 +20,8 @@ INFERENCE = f"{_SERVICE}.rpc_inference"
 PUSH = f"{_SERVICE}.rpc_push"
 FORWARD = f"{_SERVICE}.rpc_forward"
 INFO = f"{_SERVICE}.rpc_info"
+# Between nodes of this project, in place of a push for each step: see node/lanes.py.
+LANE = f"{_SERVICE}.hoheit_lane"
 # What a node of this project announces that it can.
 ROLLBACK, CHAIN, BATCH = "rollback", "chain", "batch"
 # The version that nodes announce: that of the protocol.
@@ -59,12 +62,13 @@ def no_states(width: int) -> Tensor:
     return serialize_torch_tensor(torch.empty(1, 0, width))
 
 
-def no_prompts() -> list[Tensor]:
+@functools.cache
+def no_prompts() -> tuple[Tensor, Tensor]:
     """What a request carries in place of deep prompts and of beams: nothing."""
-    return [
+    return (
         serialize_torch_tensor(torch.empty(0)),
         serialize_torch_tensor(torch.empty(0, dtype=torch.int64)),
-    ]
+    )
 
 
 def dumps(metadata: dict[str, Any]) -> bytes:

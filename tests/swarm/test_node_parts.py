@@ -54,6 +54,21 @@ def test_single_tokens_do_not_wait_for_a_long_prefill() -> None:
     assert [taken[id(step)] for step in steps] == [126, 1, 1]
 
 
+async def test_a_shorter_prefill_does_not_wait_for_all_of_a_longer_one(layers: Layers) -> None:
+    ended = list[str]()
+
+    async def prefill(name: str, count: int) -> None:
+        await computing.compute(embed([1] * count), cache(layers, 2048), 0, 0, LAYERS)
+        ended.append(name)
+
+    computing = Computing(layers)
+    try:
+        await asyncio.gather(prefill("long", 1500), prefill("short", 150))
+    finally:
+        computing.close()
+    assert ended == ["short", "long"]
+
+
 def test_sessions_of_different_lengths_in_one_batch_compute_what_each_does_alone(
     layers: Layers, model: Path
 ) -> None:

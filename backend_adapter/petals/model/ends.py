@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import embedding, linear
 
 from backend_adapter.petals.errors import WeightsError
+from backend_adapter.petals.model.together import Together
 from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.tensors import read_tensors
 
@@ -33,6 +34,7 @@ class Ends:
         self._embed, self._norm = read[_EMBED], read[_NORM]
         self._head = self._embed if tied else read[_HEAD]
         self.vocabulary, self.width = self._head.shape
+        self._together = Together(self._scores)
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """Hidden states [tokens, width] before the first layer."""
@@ -40,8 +42,13 @@ class Ends:
             return embedding(torch.tensor(ids, dtype=torch.int64), self._embed)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Unnormalised log probabilities [tokens, vocabulary] of what follows each hidden state [tokens, width]."""
+        """Unnormalised log probabilities [tokens, vocabulary] of what follows each hidden state [tokens, width].
+
+        Threads that ask at the same time are answered together.
+        """
+        return self._together(states.float())
+
+    def _scores(self, states: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            states = states.float()
             exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
             return linear(exact * self._norm, self._head)

@@ -159,7 +159,7 @@ async def _node(
             healthy.set()
             await asyncio.Event().wait()
         finally:
-            service.close()
+            await service.close()
             await p2p.shutdown()
 
 

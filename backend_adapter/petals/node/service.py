@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from hivemind.p2p import P2P, P2PContext, PeerID
+from hivemind.p2p.p2p_daemon_bindings.datastructures import StreamInfo
 from hivemind.proto import runtime_pb2
 
 from backend_adapter.petals import wire
 from backend_adapter.petals.errors import CacheFullError
 from backend_adapter.petals.membership import Membership
 from backend_adapter.petals.node.computing import Computing
+from backend_adapter.petals.node.lanes import Lanes, messages
 from backend_adapter.petals.node.layers import Cache, Layers
 from backend_adapter.petals.node.session import Arrived, Session
 
@@ -60,6 +62,9 @@ class Service:
     async def serve(self, p2p: P2P) -> None:
         """Answer calls that come to `p2p` from now on."""
         self._p2p = p2p
+        own = p2p.peer_id.to_base58()
+        self._lanes = Lanes(p2p, wire.dumps({"proof": self._membership.proof(own)}))
+        await p2p.add_binary_stream_handler(wire.LANE, self.lane)
         request = wire.Request
         await p2p.add_protobuf_handler(
             wire.INFERENCE, self.inference, request, stream_input=True, stream_output=True
@@ -68,9 +73,11 @@ class Service:
         await p2p.add_protobuf_handler(wire.FORWARD, self.forward, request)
         await p2p.add_protobuf_handler(wire.INFO, self.info, runtime_pb2.ExpertUID)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End; sessions that are open break off."""
         self._computing.close()
+        if self._p2p is not None:
+            await self._lanes.close()
 
     # Petals' calls.
 
@@ -96,19 +103,45 @@ class Service:
                 while (arrived := await kept.next(_IDLE_S)) is not None:
                     if not arrived.request.tensors:
                         return
-                    if (response := await self._step(kept, arrived, metadata)) is not None:
+                    if (response := await self._step(kept, arrived)) is not None:
                         yield response
+                if kept.fault:
+                    raise RefusedError(kept.fault)
             finally:
                 reading.cancel()
+                self._lanes.forget(kept.lost)
+
+    async def lane(
+        self, stream: StreamInfo, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """A stream of steps that the node before sends, of all sessions that go on here."""
+        try:
+            coming = messages(reader)
+            hello = wire.loads(await anext(coming, b""))
+            if not self._membership.admits(stream.peer_id.to_base58(), hello.get("proof")):
+                return
+            async for message in coming:
+                request = wire.Request.FromString(message)
+                metadata = wire.loads(request.metadata)
+                try:
+                    self._pushed(request, metadata)
+                except ValueError:
+                    self._sessions[metadata["session_id"]].ended()
+        except (OSError, ValueError) as error:
+            log.info("A stream of steps from %s ended: %s", stream.peer_id, error)
+        finally:
+            writer.close()
 
     async def push(self, request: wire.Request, context: P2PContext) -> wire.Response:
-        """rpc_push: the node before sends a step's hidden states."""
-        metadata = self._admitted(request, context)
+        """rpc_push: the node before sends a step's hidden states, for a stock client."""
+        self._pushed(request, self._admitted(request, context))
+        return wire.Response()
+
+    def _pushed(self, request: wire.Request, metadata: dict[str, Any]) -> None:
         session = self._sessions.get(str(metadata.get("session_id")))
         # A session that has ended meanwhile is nobody's fault.
         if session is not None:
             session.arrived(request, metadata)
-        return wire.Response()
 
     async def forward(self, request: wire.Request, context: P2PContext) -> wire.Response:
         """rpc_forward: some layers' outputs, from which nothing is kept."""
@@ -143,9 +176,7 @@ class Service:
         finally:
             session.ended()
 
-    async def _step(
-        self, session: Session, arrived: Arrived, opening: dict[str, Any]
-    ) -> wire.Response | None:
+    async def _step(self, session: Session, arrived: Arrived) -> wire.Response | None:
         request, metadata = arrived.request, arrived.metadata
         if any(tensor.size and 0 not in tensor.size for tensor in request.tensors[1:]):
             raise RefusedError("deep prompts and beams are not served")
@@ -165,7 +196,7 @@ class Service:
             after = after[:, -1:] if want == "last" else after
         message = _packed(after, metadata.get("output_compression", "NONE"))
         if further:
-            await self._push_on(message, request, metadata, opening)
+            await self._push_on(message, request, metadata, session)
             if metadata.get("reply") == "last":
                 return None
         return wire.Response(tensors=[message])
@@ -183,25 +214,29 @@ class Service:
         message: wire.Tensor,
         request: wire.Request,
         metadata: dict[str, Any],
-        opening: dict[str, Any],
+        session: Session,
     ) -> None:
-        """Send a step's outputs to the node that has the next layers."""
+        """Send a step's outputs to the node that has the next layers. Raises RefusedError."""
         assert self._p2p is not None  # noqa: S101 - a call has come over it
-        peer, session, start, end = metadata["next_servers"][0]
-        own = self._p2p.peer_id.to_base58()
+        peer, name, start, end = metadata["next_servers"][0]
         pushed = {
             **metadata,
-            "session_id": session,
+            "session_id": name,
             "next_servers": metadata["next_servers"][1:],
             "pushed": True,
-            "proof": self._membership.proof(own),
         }
+        chain = metadata.get("reply") == "last"
+        if not chain:
+            pushed["proof"] = self._membership.proof(self._p2p.peer_id.to_base58())
         onward = wire.Request(
             uid=wire.uids(self._prefix, start, end),
             tensors=[message, *request.tensors[1:]],
             metadata=wire.dumps(pushed),
         )
         try:
+            if chain:
+                self._lanes.send(peer, onward.SerializeToString(), session.lost)
+                return
             async with asyncio.timeout(_PUSH_S):
                 await self._p2p.call_protobuf_handler(
                     PeerID.from_base58(peer), wire.PUSH, onward, wire.Response

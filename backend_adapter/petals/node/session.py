@@ -30,6 +30,7 @@ class Session:
         self._early: dict[int, Arrived] = {}
         self._next_number = 0
         self._seen: set[str] = set()
+        self.fault = ""
 
     def arrived(self, request: wire.Request, metadata: dict[str, Any]) -> None:
         """A step has come. Raises ValueError where too many wait.
@@ -59,6 +60,11 @@ class Session:
         while self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
+
+    def lost(self) -> None:
+        """What it sent to the next node may not have arrived: it ends, so that its client hears of it."""
+        self.fault = "the node of the next layers could not be reached"
+        self.ended()
 
     async def next(self, timeout_s: float) -> Arrived | None:
         """The next step; None at the end. Raises TimeoutError."""

@@ -31,6 +31,8 @@ _WORK = ("documents", "free", "code")
 _ALL = "all"
 # The default model is converted into it at first use.
 _HOME = Home(_ROOT / "build" / "benchmarks")
+# A period of their announcements (`SwarmSettings.refresh_s`).
+_IDLE_S = 5.0
 
 
 def _count(text: str) -> int:
@@ -86,6 +88,11 @@ async def _measure(
     async with AsyncExitStack() as stack:
         with progress.step(f"{profile}: three nodes"):
             peers, proxies = await stack.enter_async_context(swarm(python, model, links))
+        with progress.step(f"{profile}: what the nodes send of themselves"):
+            before = sum(each.carried for each in proxies)
+            await asyncio.sleep(_IDLE_S)
+            idle = sum(each.carried for each in proxies) - before
+            found["idle_bytes_per_s"] = round(idle / _IDLE_S)
         bench = Bench(python, model, peers, proxies, options.tokens, options.compression)
 
         async def one(client: str, kind: str, number: int) -> Run:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from benchmarks.wan.proxy import Proxy
 CLIENTS = {"stock": "Petals' own client", "hoheit": "our client"}
 # A client that says nothing for so long hangs; the longest it may be silent for is a first token and its retries.
 _SILENT_S = 300.0
+_END_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ async def _ask(
                 print(f"{CLIENTS[client]} said nothing for {_SILENT_S:.0f} s.", file=sys.stderr)
                 return joined
             if not line:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), _END_S)
                 return joined
             if line == b"joined\n":
                 joined = True

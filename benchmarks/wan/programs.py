@@ -16,6 +16,7 @@ from benchmarks.wan.proxy import Proxy
 MODEL_ID = "wan"
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
+_MIDDLE = 2
 _STOP_S = 10.0
 _LINE = 1 << 20
 
@@ -48,8 +49,10 @@ async def started(
         await process.stdin.drain()
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
+        # Where it has ended already, terminate() would take its exit status from asyncio, which complains.
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
         try:
             await asyncio.wait_for(process.wait(), _STOP_S)
         except TimeoutError:
@@ -62,12 +65,16 @@ async def started(
 async def swarm(
     python: Path, model: Path, links: Sequence[Link]
 ) -> AsyncIterator[tuple[list[str], list[Proxy]]]:
-    """One node for each link, reached through it only: the addresses to join by, and the proxies."""
+    """One node for each link, reached through it only: the addresses to join by, and the proxies.
+
+    A connection crosses the link of the side that was dialled. The nodes that come later dial those before them, so
+    the middle one comes first: both of its neighbours reach it through its link.
+    """
     peers: list[str] = []
     proxies: list[Proxy] = []
     async with AsyncExitStack() as stack:
-        for number, link in enumerate(links, 1):
-            port = _free_port()
+        for number in sorted(range(1, len(links) + 1), key=lambda each: each != _MIDDLE):
+            link, port = links[number - 1], _free_port()
             proxy = await stack.enter_async_context(Proxy(port, link))
             settings = {
                 "model": str(model),

@@ -110,7 +110,7 @@ def test_a_draft_model_that_is_slower_than_a_round_is_left_alone_and_ngrams_are_
     depth, sent = learnt(way_s=0.002, drafting_s=0.03, chance=0.9)
     for _ in range(20):
         depth.learn("ngram4", depth.best("ngram4", 8), 8, 0.003)
-    # At first a round is believed to take longer; from the moment that it was measured nothing is tried again.
+    # At first a round is believed to take longer; once it was measured, nothing is tried again.
     assert sum(sent[8:]) == 0
     assert depth.best("ngram4", 8) == 8
 
@@ -134,22 +134,31 @@ def test_the_time_of_drafting_counts_as_much_as_that_of_the_round(chance, fixed,
     assert speed(best) >= max(speed(other) for other in range(13)) * (1 - 1e-6)
 
 
-def test_a_draft_model_that_a_busy_hour_made_slow_is_tried_again():
+def test_what_drafting_takes_is_to_be_measured_anew_where_nobody_has_drafted_for_long():
     depth = Depth(8, Cost(0.05, 0.002))
     depth.cost.learn_drafting("model", 0.005)
+    assert depth.best("model", 8) > 1
+    # A busy hour.
     for _ in range(80):
         depth.cost.learn_drafting("model", 0.5)
-    sent = []
-    for _ in range(200):
+    for _ in range(255):
+        assert depth.best("model", 8) == 0
+        depth.learn("", 0, 0, 0.052)
+        assert not depth.cost.out_of_date("model")
+    depth.learn("", 0, 0, 0.052)
+    assert depth.cost.out_of_date("model")
+    depth.cost.learn_drafting("model", 0.005, anew=True)
+    assert not depth.cost.out_of_date("model")
+    assert depth.best("model", 8) > 1
+
+
+def test_a_model_that_is_wrong_in_one_answer_is_tried_again_in_it():
+    depth, sent = learnt(way_s=0.05, drafting_s=0.02, chance=0.0, rounds=100)
+    assert sent[0] > 0
+    assert 2 <= sum(sent[-64:]) <= 4
+    for _ in range(400):
         drafted = depth.best("model", 8)
-        sent.append(drafted)
-        depth.learn("model", drafted, drafted, 0.052, 0.005 if drafted else 0.0)
-    assert sent[0] == 0
-    # One token in sixteen rounds at most, until enough were quick again.
-    assert 0 < sum(sent[:64]) <= 4
-    depth.cost.learn_drafting("model", 0.005)
-    for _ in range(60):
-        depth.cost.learn_drafting("model", 0.005)
+        depth.learn("model", drafted, drafted, 0.05 + 0.001 * (drafted + 1), 0.02)
     assert depth.best("model", 8) > 1
 
 

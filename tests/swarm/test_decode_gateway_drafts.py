@@ -11,6 +11,7 @@ from gateway_parts import KEY
 from local import LocalSession, tiny
 
 from backend_adapter.petals.decode import Depth
+from backend_adapter.petals.decode.depth import Cost
 from backend_adapter.petals.errors import SwarmSettingsError
 from backend_adapter.petals.gateway import joining
 from backend_adapter.petals.gateway.engine import Engine, Job, Piece
@@ -32,6 +33,17 @@ class Eager(Depth):
 
     def learn(self, kind: str, drafted: int, accepted: int, *measured: float) -> None:
         self.seen.append((kind, drafted, accepted))
+
+
+class Seen(Depth):
+    """As it is, and tells what came of each round, and what is known of costs."""
+
+    costs: ClassVar[list[Cost]] = []
+
+    def learn(self, kind: str, drafted: int, accepted: int, *measured: float) -> None:
+        Eager.seen.append((kind, drafted, accepted))
+        self.costs.append(self.cost)
+        super().learn(kind, drafted, accepted, *measured)
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +170,26 @@ def test_an_answer_that_is_left_frees_what_it_took(
 
     assert asyncio.run(leave()) == 1
     assert held(shallow) == 0
+
+
+def test_a_model_that_is_left_alone_is_measured_again_after_many_rounds(
+    directory: Path, large: LocalModel, shallow: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Too slow for any round at first, as on a busy machine, then quick.
+    told = [1e-7, 1e4]
+    monkeypatch.setattr(joining, "drafting_seconds", lambda model: told.pop())
+    monkeypatch.setattr(joining, "Depth", Seen)
+    made = engine(directory, large, shallow)
+    job = Job(PROMPT, 250, {"temperature": 1.5, "seed": 9}, ignore_eos=True)
+    # The prompt's own round tells nothing of the others.
+    while made.figures.rounds - made.figures.answers < 256:
+        assert told == [1e-7]
+        said(made, job)
+    assert all(kind != "model" for kind, _, _ in Eager.seen)
+    assert Seen.costs[-1].drafting_s == {"model": 1e4}
+    said(made, job)
+    assert told == []
+    assert Seen.costs[-1].drafting_s["model"] < 100
 
 
 def test_without_drafts_no_draft_is_made(

@@ -14,6 +14,8 @@ _FIRST_CHANCE = 0.6
 _KEEP = 0.9
 # What is sent now and then of a kind that was not worth it, so that one learns when that changes.
 _RETRY_EVERY = 16
+# What drafting takes is out of date after so many rounds, of all answers, in which nobody drafted.
+_KNOWN_FOR = 256
 
 
 def expected_tokens(chance: float, drafted: int) -> float:
@@ -44,17 +46,20 @@ class Cost:
     """What a round takes, learnt from rounds: a line through (tokens, seconds), older ones counting less.
 
     The first opinion is a long way and cheap tokens, as between sites. `drafting_s` is what drafting a token takes
-    here, by kind, as `learn_drafting` was told lately; what it was not told of takes nothing.
+    here, by kind, as `learn_drafting` was told lately; what it was not told of takes nothing. `rounds` are all that
+    were learnt from.
     """
 
     fixed_s: float = 0.05
     per_token_s: float = 0.002
     drafting_s: dict[str, float] = field(default_factory=dict)
-    _quickest_s: dict[str, float] = field(default_factory=dict)
+    rounds: int = 0
+    _told_at: dict[str, int] = field(default_factory=dict)
     _moments: list[float] = field(default_factory=lambda: [0.0] * 5)
 
     def learn(self, tokens: int, seconds: float) -> None:
         """A round of `tokens` took `seconds`."""
+        self.rounds += 1
         sums = [
             _KEEP * old + new
             for old, new in zip(
@@ -71,15 +76,15 @@ class Cost:
             self.per_token_s = min(max(slope, 1e-6), max(time / count, 1e-6))
         self.fixed_s = max(time / weight - self.per_token_s * count / weight, 1e-6)
 
-    def learn_drafting(self, kind: str, seconds: float) -> None:
-        """Drafting took `seconds` for each token of this kind."""
-        known = self.drafting_s.get(kind, seconds)
+    def learn_drafting(self, kind: str, seconds: float, *, anew: bool = False) -> None:
+        """Drafting took `seconds` for each token of this kind; `anew` forgets what it took before."""
+        known = seconds if anew else self.drafting_s.get(kind, seconds)
         self.drafting_s[kind] = _KEEP * known + (1 - _KEEP) * seconds
-        self._quickest_s[kind] = min(self._quickest_s.get(kind, seconds), seconds)
+        self._told_at[kind] = self.rounds
 
-    def can_pay(self, kind: str) -> bool:
-        """Whether a round takes longer than drafting the token that would save it, where that is quickest."""
-        return self._quickest_s.get(kind, 0.0) < self.fixed_s + self.per_token_s
+    def out_of_date(self, kind: str) -> bool:
+        """Whether what drafting takes should be measured anew: a busy machine may have become an idle one."""
+        return self.rounds - self._told_at.get(kind, 0) >= _KNOWN_FOR
 
 
 @dataclass
@@ -100,13 +105,17 @@ class Depth:
     def best(self, kind: str, proposed: int) -> int:
         """How many of `proposed` tokens of this kind to send, or to draft at all where drafting takes its time.
 
-        The same until the next round has come.
+        The same until the next round has come. What is not worth it is tried again now and then, but no draft that
+        takes its time is begun with for that, nor one that takes longer than the round that it may save.
         """
         most, cost = min(proposed, self.most), self.cost
         drafting_s = cost.drafting_s.get(kind, 0.0)
         best = best_depth(self.chance(kind), cost.fixed_s, cost.per_token_s, most, drafting_s)
-        if best or not most or not cost.can_pay(kind):
+        if best or not most:
             return best
+        begun = kind in self._sent_at and drafting_s < cost.fixed_s + cost.per_token_s
+        if drafting_s and not begun:
+            return 0
         return int(self._rounds - self._sent_at.get(kind, 0) >= _RETRY_EVERY)
 
     def refused(self, kind: str) -> None:

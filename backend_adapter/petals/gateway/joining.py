@@ -95,8 +95,12 @@ def decoders(
     """
     grammars = Grammars(text, ends.vocabulary) if text.eos else None
     cost = Cost()
+
+    def measure(model: LocalModel) -> None:
+        cost.learn_drafting(KIND, drafting_seconds(model), anew=True)
+
     if small is not None:
-        cost.learn_drafting(KIND, drafting_seconds(small))
+        measure(small)
 
     def drafter(sampler: Sampler, depth: Depth) -> Drafter | None:
         if not settings.draft_tokens:
@@ -107,6 +111,8 @@ def decoders(
         return FirstOf(NGrams(), DraftModel(small, room, sampler.choose, depth, ends.vocabulary))
 
     async def decoder(session: Resumed, job: Job, eos: frozenset[int]) -> Decoder:
+        if small is not None and cost.out_of_date(KIND):
+            asyncio.get_running_loop().run_in_executor(None, measure, small)
         constraint = None
         if job.grammar is not None:
             # Raises GenerationError where the model has no end either.

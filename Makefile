@@ -62,7 +62,7 @@ fix: install-dev ## Mend format and style.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: install-dev ## Measure; see docs/benchmarks.md (installs nginx and LiteLLM to compare with).
+bench: install-dev ## Measure; see docs/benchmarks.md (installs nginx, LiteLLM and Petals to compare with).
 	@scripts/nginx
 	@$(BIN)/python -m benchmarks
 

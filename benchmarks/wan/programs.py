@@ -15,7 +15,7 @@ from benchmarks.wan.proxy import Proxy
 
 MODEL_ID = "wan"
 _ROOT = Path(__file__).resolve().parents[2]
-_START_S = 60.0
+_START_S = 120.0
 _MIDDLE = 2
 _STOP_S = 10.0
 _LINE = 1 << 20

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from backend_adapter.petals import table
 from backend_adapter.petals.records import announce, read_spans
 from backend_adapter.petals.round_trips import RoundTrips
+from backend_adapter.petals.settings import NodeSettings
 from backend_adapter.petals.spans import Span
 
 log = logging.getLogger(__name__)
@@ -19,19 +21,24 @@ _LEAVE_S = 3.0
 
 
 class Announcing:
-    """An async context manager: announces `span` every `period_s`, and at its end that the node is offline."""
+    """An async context manager: announces `span` every `refresh_s`, and at its end that the node is offline."""
 
     def __init__(
-        self, dht: Any, prefix: str, span: Span, layers: int, dtype: str, period_s: float
+        self,
+        dht: Any,
+        span: Span,
+        layers: int,
+        settings: NodeSettings,
     ) -> None:
-        self._dht, self._prefix, self._span, self._layers = dht, prefix, span, layers
+        self._dht, self._span, self._layers = dht, span, layers
+        self._prefix, self._peers = settings.model_id, settings.initial_peers
         self._fields = {
             "adapters": (),
-            "torch_dtype": dtype,
+            "torch_dtype": settings.dtype,
             "quant_type": "none",
             "using_relay": False,
         }
-        self._period_s = period_s
+        self._period_s = settings.refresh_s
         self._left: Callable[[], int] = lambda: 0
         self._changed = asyncio.Event()
         self._told = asyncio.Event()
@@ -71,6 +78,7 @@ class Announcing:
         while True:
             self._changed.clear()
             span = self._span
+            table.find_again(self._dht, self._peers)
             try:
                 await self._announce(max(_SHORTEST_S, _LASTS * self._period_s))
                 if span is self._span:

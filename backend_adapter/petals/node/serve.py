@@ -132,7 +132,7 @@ async def _node(
         features=frozenset((wire.ROLLBACK, wire.CHAIN, wire.BATCH)),
         proof=membership.proof(peer),
     )
-    announcing = Announcing(dht, prefix, span, shape.layers, settings.dtype, settings.refresh_s)
+    announcing = Announcing(dht, span, shape.layers, settings)
     async with announcing:
         dtype: torch.dtype = getattr(torch, settings.dtype)
         layers = await asyncio.to_thread(load, directory, shape, start, end, dtype, settings.device)

@@ -178,6 +178,7 @@ class Directory:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._settings.refresh_s)
+            table.find_again(self._dht, self._settings.initial_peers)
             try:
                 await self.refresh()
             except SwarmUnreachableError as error:

@@ -248,6 +248,9 @@ class Session:
             for stage, here in zip(stages, answers, strict=True):
                 if not here:
                     self._part(StageFault(stage.span, "hung", "no answer to a ping"), chain=False)
+            if stages and all(answers) and any(map(could_not_push, faults)):
+                # Both nodes are there, and have no way to each other.
+                self._through_client = True
 
     def _part(self, fault: StageFault, chain: bool) -> None:
         span = fault.span

@@ -1,0 +1,1 @@
+"""Many users at once on one swarm: nodes of ours beside stock Petals nodes."""

@@ -108,8 +108,12 @@ class HealthMonitor:
             member.fault = None
         await self._pool.asked()
         if member.upstream.settings.engine == "petals":
-            away = member.fault is not None
-            member.swarm = None if away else await member.upstream.swarm()
+            if member.fault is not None:
+                member.swarm = None
+                return
+            # While it is too busy to tell, what it told last stands.
+            with suppress(TimeoutError):
+                member.swarm = await member.upstream.swarm()
 
     async def _prove(self, member: Member) -> None:
         now = asyncio.get_running_loop().time()

@@ -84,7 +84,7 @@ class Upstream:
         return tuple(usable[:_MAX_MODELS])
 
     async def swarm(self) -> SwarmReport | None:
-        """Ask a gateway to a swarm how that is; None where it does not tell. Never raises AdapterError."""
+        """Ask a gateway to a swarm how that is; None where it does not tell. Raises TimeoutError."""
         deadline = asyncio.get_running_loop().time() + self.limits.connect_timeout_s
         path = f"{self._path.removesuffix('/v1')}/swarm"
         try:
@@ -95,7 +95,7 @@ class Upstream:
                 return read_report(await _read(response, _MAX_SWARM_BYTES))
             finally:
                 self._release(response)
-        except (TimeoutError, HttpError):
+        except HttpError:
             return None
 
     async def ask(self, path: str, body: Mapping[str, Any], choices: int) -> UpstreamAnswer:

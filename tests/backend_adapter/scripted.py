@@ -89,6 +89,9 @@ class ScriptedUpstream:
         self.aborted = 0
         # What GET /swarm tells; there is none where it is None.
         self.swarm: object = None
+        # While it is set, GET /swarm waits for it to be unset again.
+        self.swarm_busy = asyncio.Event()
+        self.swarm_asked = 0
         self.base_url = ""
 
     async def serve(self) -> web.AppRunner:
@@ -107,6 +110,9 @@ class ScriptedUpstream:
         return web.json_response({"data": [{"id": each, "event": "x"} for each in self.models]})
 
     async def _swarm(self, request: web.Request) -> web.Response:
+        self.swarm_asked += 1
+        while self.swarm_busy.is_set():
+            await asyncio.sleep(0.01)
         if self.swarm is None:
             raise web.HTTPNotFound
         return web.json_response(self.swarm)

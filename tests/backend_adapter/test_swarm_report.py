@@ -85,6 +85,7 @@ async def test_the_swarm_of_a_petals_gateway_is_shown_and_goes_when_it_is_no_lon
         adapter = start_adapter(
             admin_key=ADMIN,
             catalogue_refresh_s=0.05,
+            connect_timeout_s=0.2,
             upstreams=(UpstreamSettings(name="swarm", base_url=upstream.base_url, engine=engine),),
         )
 
@@ -113,6 +114,16 @@ async def test_the_swarm_of_a_petals_gateway_is_shown_and_goes_when_it_is_no_lon
         figures = (await client.get(adapter, "/metrics", ADMIN)).text
         assert 'hoheit_swarm_layers_missing{upstream="swarm"} 1.0' in figures
         assert 'hoheit_swarm_nodes{upstream="swarm"} 1.0' in figures
+
+        upstream.swarm_busy.set()
+        asked = upstream.swarm_asked
+
+        async def asked_again() -> bool:
+            return upstream.swarm_asked > asked + 2
+
+        await eventually(asked_again)
+        assert await shown()
+        upstream.swarm_busy.clear()
 
         upstream.swarm = None
         await eventually(gone)

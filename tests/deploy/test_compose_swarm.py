@@ -201,6 +201,5 @@ def test_named_volumes_are_declared() -> None:
 def test_gateway_waits_for_a_node_only_where_one_is_started() -> None:
     assert GATEWAY["depends_on"]["petals-node"] == {
         "condition": "service_healthy",
-        "restart": True,
         "required": False,
     }

@@ -1,12 +1,15 @@
 """Processor time of a program and of all that it started, from /proc."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _DAEMON = "p2pd"
+# The daemon's socket is named for the program that it serves (`compat.mend_hivemind`): its parent may be gone.
+_OWNER = re.compile(rb"-listen=/unix/tmp/hoheit-p2p-(\d+)-")
 # Behind the command: state is field 0, the parent 1; see proc_pid_stat(5).
 _PARENT, _USER, _SYSTEM = 1, 11, 12
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -30,14 +33,18 @@ def parse(stat: str) -> Used:
 
 
 def processes(proc: Path = Path("/proc")) -> dict[int, Used]:
-    """All processes there are, by number."""
+    """All processes there are, by number; a daemon's parent is the program that it serves."""
     found = {}
     for entry in proc.iterdir():
         if entry.name.isdecimal():
             try:
-                found[int(entry.name)] = parse((entry / "stat").read_text())
+                process = parse((entry / "stat").read_text())
+                if process.command == _DAEMON:
+                    owner = _OWNER.search((entry / "cmdline").read_bytes())
+                    process = replace(process, parent=int(owner[1])) if owner else process
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            found[int(entry.name)] = process
     return found
 
 

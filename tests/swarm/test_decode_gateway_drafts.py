@@ -115,6 +115,18 @@ def test_a_draft_model_that_is_often_wrong_changes_no_answer(
     assert 0 < accepted < drafted
 
 
+def test_samples_are_drafted_by_the_chance_of_the_answer_itself(
+    directory: Path, large: LocalModel
+) -> None:
+    # No seed is named, and yet the same model drafts what is said.
+    job = Job(PROMPT, 100, {"temperature": 1.0}, ignore_eos=True)
+    said(engine(directory, large, large), job)
+    by_model = [(drafted, accepted) for kind, drafted, accepted in Eager.seen if kind == "model"]
+    drafted, accepted = (sum(each) for each in zip(*by_model, strict=True))
+    assert drafted > 20
+    assert accepted >= 0.9 * drafted
+
+
 def test_a_form_is_kept_to_with_a_draft_model(
     directory: Path, large: LocalModel, shallow: LocalModel
 ) -> None:

@@ -268,10 +268,10 @@ def _with_secrets(
     folder: Path,
     secret: Callable[[SecretStr | None, str], SecretStr | None],
 ) -> PetalsSettings:
-    """A swarm of this site's own has its key; one that anybody may join, or of known peers, needs none."""
+    """A swarm has its key; one that anybody may join needs none."""
 
     def keyed(part: SwarmSettings) -> dict[str, Any]:
-        if part.open or part.key_file or part.allowed_peers or secret(None, "swarm-key") is None:
+        if part.open or part.key_file or secret(None, "swarm-key") is None:
             return {}
         return {"key_file": folder / "swarm-key"}
 

@@ -60,6 +60,15 @@ def read_shape(directory: Path) -> Shape:
             f"The model in {directory} has the {unknown}, which no node computes.",
             f"Choose a model of the families {', '.join(_FAMILIES)}.",
         )
+    try:
+        return _shape(config, scaling)
+    except KeyError as missing:
+        raise WeightsError(
+            f"{file} does not say {missing}.", "Name a complete model's directory."
+        ) from None
+
+
+def _shape(config: Mapping[str, Any], scaling: Mapping[str, Any]) -> Shape:
     heads = config["num_attention_heads"]
     return Shape(
         layers=config["num_hidden_layers"],

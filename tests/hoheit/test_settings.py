@@ -212,3 +212,10 @@ def test_other_weights_are_called_after_their_file_and_make_their_own_tool_calls
     settings = complete(load(home), home)
     assert settings.embedded.model_id == model_id
     assert settings.adapter.model(model_id).tool_calls == tool_calls
+
+
+def test_a_swarm_has_its_key_unless_anybody_may_join(home: Home) -> None:
+    write(home, '[petals.node]\nallowed_peers = ["12D3Koo"]\n[petals.gateway]\nopen = true\n')
+    petals = complete(load(home), home).petals
+    assert petals.node.key_file == home.secrets / "swarm-key"
+    assert petals.gateway.key_file is None

@@ -63,6 +63,14 @@ def test_a_model_without_its_embeddings_is_named(directory, tmp_path):
         Ends(tmp_path)
 
 
+def test_what_config_json_leaves_out_is_named(directory, tmp_path):
+    config = json.loads((directory / "config.json").read_text())
+    del config["rms_norm_eps"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="does not say 'rms_norm_eps'"):
+        Ends(tmp_path)
+
+
 def test_a_head_that_should_be_there_is_missed(tmp_path):
     directory = tiny(tmp_path / "tied", tied=True)
     other = tmp_path / "untied"

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import torch
 
@@ -32,9 +33,17 @@ from backend_adapter.petals.swarm.swarm import Swarm
 from backend_adapter.petals.weights import check_directory
 
 
-@asynccontextmanager
-async def joined(settings: GatewaySettings, say: Callable[[str], None]) -> AsyncIterator[Parts]:
-    """The parts of a gateway that has joined its swarm; leaves it at the end. Raises SwarmError."""
+@dataclass(frozen=True)
+class Local:
+    """What of the model is on site, and what makes a decoder of it for an answer."""
+
+    text: Text
+    ends: Ends
+    decoder: MakeDecoder
+
+
+async def load(settings: GatewaySettings, say: Callable[[str], None]) -> Local:
+    """What of the model stays here. Raises SwarmError."""
     if settings.model is None:
         raise SwarmSettingsError("No model is named.", "Set model to the directory of one.")
     directory = check_directory(settings.model)
@@ -46,10 +55,20 @@ async def joined(settings: GatewaySettings, say: Callable[[str], None]) -> Async
     if settings.draft_model is not None and settings.draft_tokens:
         say("loading the draft model")
         small = await asyncio.to_thread(load_draft_model, settings.draft_model, text)
-    decoder = await asyncio.to_thread(decoders, settings, text, ends, small)
+    return Local(text, ends, await asyncio.to_thread(decoders, settings, text, ends, small))
+
+
+@asynccontextmanager
+async def joined(
+    settings: GatewaySettings, local: Local, say: Callable[[str], None]
+) -> AsyncIterator[Parts]:
+    """The parts of a gateway that has joined its swarm; leaves it at the end. Raises SwarmError."""
     say("joining the swarm")
+    text, ends = local.text, local.ends
     async with Swarm(settings) as swarm:
-        engine = engine_of(settings, text, decoder, lambda room: swarm.session(ends.embed, room))
+        engine = engine_of(
+            settings, text, local.decoder, lambda room: swarm.session(ends.embed, room)
+        )
         try:
             yield Parts(
                 text,

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
@@ -21,7 +22,7 @@ from backend_adapter.petals.errors import (
     SwarmUnreachableError,
 )
 from backend_adapter.petals.gateway.app import Gateway
-from backend_adapter.petals.gateway.joining import joined
+from backend_adapter.petals.gateway.joining import Local, joined, load
 from backend_adapter.petals.gateway.parts import Parts, crowded
 from backend_adapter.petals.settings import GatewaySettings
 from backend_adapter.serving import listen, stop
@@ -33,6 +34,8 @@ _LEAVE_S = 3.0
 _KEEP_CONNECTION_S = 75
 # Between two looks whether all layers are served, until they are.
 _LOOK_S = 0.2
+# For looking who is there, and for templates and tokens of questions.
+_OTHER_THREADS = 8
 # Between two attempts to reach a node of the swarm.
 _REJOIN_S = 2.0
 
@@ -111,17 +114,21 @@ class Running:
 
     async def _work(self) -> None:
         """Join, however long it takes until a node can be reached, and stay."""
+        # Each answer that is generated uses a thread: waiting for one is waiting for a round trip of others.
+        threads = ThreadPoolExecutor(self._settings.parallel + _OTHER_THREADS)
+        asyncio.get_running_loop().set_default_executor(threads)
+        local = await load(self._settings, self._say)
         while True:
             try:
-                await self._joined()
+                await self._joined(local)
             except SwarmUnreachableError as error:
                 self._gateway.stage = error.message
                 say(f"waiting: {error}")
                 await asyncio.sleep(_REJOIN_S)
 
-    async def _joined(self) -> None:
+    async def _joined(self, local: Local) -> None:
         gateway = self._gateway
-        async with joined(self._settings, self._say) as parts:
+        async with joined(self._settings, local, self._say) as parts:
             gateway.parts = parts
             try:
                 await _complete(parts)

@@ -1,6 +1,7 @@
 """Measures how many tokens a second a swarm of three nodes gives to many users at once.
 
-python -m benchmarks.users --users 1,8 --json
+Three nodes of ours are asked by our client; three stock Petals nodes by Petals' own client and by ours. Every user
+has a prompt of its own, and all are asked at the same time, greedily and without drafts.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.users.client import Asking, Client, asking
 from benchmarks.users.cpu import processes, used
-from benchmarks.users.nodes import nodes
-from benchmarks.wan.programs import MODEL_ID, started
-from benchmarks.wan.work import conversations
+from benchmarks.users.figures import Round, figures
+from benchmarks.users.nodes import Kind, nodes
+from benchmarks.users.prompts import TOKENS, text
+from benchmarks.wan.links import PROFILES
 from hoheit.errors import HoheitError
 from hoheit.home import Home
 from hoheit.petals import launch
@@ -25,80 +28,118 @@ from hoheit.progress import Progress
 from hoheit.settings import Settings
 
 _ROOT = Path(__file__).resolve().parents[2]
+# The default model is converted into it at first use.
 _HOME = Home(_ROOT / "build" / "benchmarks")
-_PROMPT_TOKENS = 32
+_NONE = "none"
+_EXAMPLES = """examples:
+  python -m benchmarks.users --json
+  python -m benchmarks.users --kind ours --users 1,8 --rounds 3
+  python -m benchmarks.users --profile 50ms --users 1,4,16 --tokens 24
+"""
+# Which client asks which nodes, by the name of their figures.
+_SIDES: dict[str, tuple[Kind, Client]] = {
+    "ours": ("ours", "ours"),
+    "stock": ("stock", "stock"),
+    "ours_on_stock": ("stock", "ours"),
+}
 
 
-def _numbers(text: str) -> list[int]:
-    found = text.split(",")
-    if not all(each.isdecimal() and int(each) for each in found):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers from 1 on")
-    return [int(each) for each in found]
+def _count(given: str) -> int:
+    if not given.isdecimal() or not int(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 1 on")
+    return int(given)
+
+
+def _counts(given: str) -> list[int]:
+    return sorted({_count(each) for each in given.split(",")})
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.users",
         description=__doc__,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--users", type=_numbers, default=[1, 2, 4, 8, 16])
-    parser.add_argument("--tokens", type=int, default=48)
-    parser.add_argument("--model", type=Path)
+    parser.add_argument(
+        "--kind",
+        choices=("ours", "stock", "both"),
+        default="both",
+        help="whose nodes are measured (default both)",
+    )
+    parser.add_argument(
+        "--users",
+        type=_counts,
+        default=[1, 2, 4, 8, 16],
+        help="how many users ask at once, as a list (default 1,2,4,8,16)",
+    )
+    parser.add_argument(
+        "--tokens", type=_count, default=48, help="tokens of every answer (default 48)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_count,
+        default=1,
+        help="how often all are measured in turn (default 1); figures are medians",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=(_NONE, *PROFILES),
+        default=_NONE,
+        help="links that the nodes are behind, of benchmarks.wan (default none)",
+    )
+    parser.add_argument(
+        "--model", type=Path, help="directory of a Llama (default SmolLM2, converted once)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON as the last line")
     return parser
-
-
-def _texts(number: int) -> list[str]:
-    """So many different prompts."""
-    asked = [
-        text
-        for work in ("documents", "free", "code")
-        for each in conversations(work, _ROOT)
-        for text in each
-    ]
-    asked = asked + [f"{number}. {text}" for number in range(number) for text in asked]
-    return [f"{text}{text}" for text in asked[:number]]
 
 
 async def _measure(
     options: argparse.Namespace, python: Path, model: Path, progress: Progress
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    links = None if options.profile == _NONE else PROFILES[options.profile]
+    asked = {"text": text(_ROOT), "users": max(options.users), "tokens": options.tokens}
+    with progress.step("The answers as they have to be"):
+        async with asking("alone", python, model, [], **asked) as whole:
+            alone = (await whole.ask(asked["users"])).ids
     async with AsyncExitStack() as stack:
-        with progress.step("three nodes"):
-            running = await stack.enter_async_context(nodes(python, model))
-        given = {
-            "model": str(model),
-            "model_id": MODEL_ID,
-            "peers": running.peers,
-            "prompts": _texts(max(options.users)),
-            "prompt_tokens": _PROMPT_TOKENS,
-            "tokens": options.tokens,
+        running, clients = {}, dict[str, Asking]()
+        for kind in ("ours", "stock") if options.kind == "both" else (options.kind,):
+            with progress.step(f"Three nodes ({kind})"):
+                running[kind] = await stack.enter_async_context(nodes(kind, python, model, links))
+        for side, (kind, whose) in _SIDES.items():
+            if kind in running:
+                with progress.step(f"A client ({side}) joins"):
+                    clients[side] = await stack.enter_async_context(
+                        asking(whose, python, model, running[kind].peers, **asked)
+                    )
+        rounds: dict[str, dict[int, list[Round]]] = {
+            side: {users: [] for users in options.users} for side in clients
         }
-        client = await stack.enter_async_context(
-            started(python, ["-m", "benchmarks.users.asking"], given)
-        )
-        assert client.stdin is not None and client.stdout is not None  # noqa: S101 - pipes
-        with progress.step("the client joins"):
-            if await client.stdout.readline() != b"joined\n":
-                raise SystemExit("The client ended; see above why.")
-        programs = {"nodes": running.processes, "client": [client.pid]}
-        for number in options.users:
-            with progress.step(f"{number} users"):
-                before = used(programs, processes())
-                client.stdin.write(b"%d\n" % number)
-                await client.stdin.drain()
-                said = json.loads(await client.stdout.readline())
-                after = used(programs, processes())
-            tokens = sum(map(len, said["ids"]))
-            found[str(number)] = {
-                "tokens_per_s": round(tokens / said["seconds"], 2),
-                "cpu_ms_per_token": {
-                    name: round((after[name] - before[name]) / tokens * 1000, 2) for name in after
-                },
-            }
-    return found
+        for number in range(1, options.rounds + 1):
+            for users in options.users:
+                for side, client in clients.items():
+                    programs = {
+                        "nodes": running[_SIDES[side][0]].processes,
+                        "client": [client.process.pid],
+                    }
+                    if links is not None:
+                        programs["proxies"] = [os.getpid()]
+                    title = f"Round {number} of {options.rounds}, {users} users, {side}"
+                    with progress.step(title):
+                        before = used(programs, processes())
+                        answers = await client.ask(users)
+                        after = used(programs, processes())
+                    cpu = {group: after[group] - before[group] for group in before}
+                    rounds[side][users].append(Round(answers.seconds, answers.ids, cpu))
+    return {
+        "profile": options.profile,
+        "prompt_tokens": TOKENS,
+        "tokens": options.tokens,
+        "rounds": options.rounds,
+        **figures(rounds, alone),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,7 +2,11 @@
 
 The first line of standard input names the swarm (JSON, see `_Asked`). On standard output comes a line `joined` once
 the client is in the swarm. Every further line of standard input is a number of users, and is answered by a line of
-JSON: the `seconds` from the first question to the last answer's end, and the `ids` of each answer.
+JSON: the `seconds` from the first question to the last answer's end, and the `ids` of each answer. An answer has
+its whole length, over an end that the model sees. The end of standard input ends it.
+
+The client `alone` joins nothing: it is the whole model in this process, computed by transformers, and tells what
+the answers have to be.
 """
 
 import asyncio
@@ -11,19 +15,33 @@ import os
 import sys
 import time
 import traceback
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from backend_adapter.petals import compat
+from benchmarks.users.prompts import prompts
+
+# As it comes, Petals' client tries a step that fails again for ever.
+_STOCK_RETRIES = 3
+_STOCK_TIMEOUT_S = 60
+_WARM_TOKENS = 4
+_JOIN_S = 60.0
 
 
 @dataclass(frozen=True)
 class _Asked:
+    client: str
     model: str
     model_id: str
     peers: list[str]
-    prompts: list[str]
-    prompt_tokens: int
+    text: str
+    users: int
     tokens: int
 
 
@@ -31,9 +49,17 @@ def main() -> None:
     """Ask what standard input says."""
     asked = _Asked(**json.loads(sys.stdin.readline()))
     torch.set_num_threads(1)
+    # Of libraries older than what they run on; they would fill the screen.
+    warnings.simplefilter("ignore")
     code = 0
     try:
-        asyncio.run(_ours(asked))
+        given = prompts(_ids(asked), asked.users)
+        if asked.client == "ours":
+            asyncio.run(_ours(asked, given))
+        elif asked.client == "stock":
+            _stock(asked, given)
+        else:
+            _alone(asked, given)
     except Exception:  # noqa: BLE001 - whatever it was, it is told, and the process has to end
         traceback.print_exc()
         code = 1
@@ -43,21 +69,28 @@ def main() -> None:
     os._exit(code)
 
 
+def _ids(asked: _Asked) -> list[int]:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(Path(asked.model) / "tokenizer.json"))
+    return list(tokenizer.encode(asked.text, add_special_tokens=False).ids)
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _prompts(asked: _Asked) -> list[list[int]]:
-    from tokenizers import Tokenizer
+def _answer(ask: Callable[[int], list[list[int]]]) -> None:
+    """Have `ask` answer numbers of users until there are no more."""
+    _say("joined")
+    for line in sys.stdin:
+        began = time.perf_counter()
+        ids = ask(int(line))
+        _say(json.dumps({"seconds": time.perf_counter() - began, "ids": ids}))
 
-    tokenizer = Tokenizer.from_file(str(Path(asked.model) / "tokenizer.json"))
-    return [
-        tokenizer.encode(each, add_special_tokens=False).ids[: asked.prompt_tokens]
-        for each in asked.prompts
-    ]
 
-
-async def _ours(asked: _Asked) -> None:
+async def _ours(asked: _Asked, given: list[list[int]]) -> None:
+    """Every user is a session of its own, without drafts."""
     from backend_adapter.petals.decode import Decoder, Sampling
     from backend_adapter.petals.model.ends import Ends
     from backend_adapter.petals.settings import GatewaySettings
@@ -65,16 +98,13 @@ async def _ours(asked: _Asked) -> None:
 
     directory = Path(asked.model)
     settings = GatewaySettings(
-        model=directory,
-        model_id=asked.model_id,
-        initial_peers=tuple(asked.peers),
-        open=True,
+        model=directory, model_id=asked.model_id, initial_peers=tuple(asked.peers), open=True
     )
-    ends, prompts = Ends(directory), _prompts(asked)
+    ends = Ends(directory)
     async with Swarm(settings) as swarm:
-        await swarm.ready(30)
+        await swarm.ready(_JOIN_S)
 
-        async def answer(prompt: list[int], tokens: int) -> list[int]:
+        async def one(prompt: list[int], tokens: int) -> list[int]:
             session = swarm.session(ends.embed, len(prompt) + tokens)
             decoder = Decoder(session, ends, Sampling(temperature=0), draft_tokens=0)
             try:
@@ -84,14 +114,71 @@ async def _ours(asked: _Asked) -> None:
             finally:
                 await session.close()
 
-        await answer(prompts[0], 4)
-        _say("joined")
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            began = time.perf_counter()
-            ids = await asyncio.gather(
-                *(answer(prompt, asked.tokens) for prompt in prompts[: int(line)])
-            )
-            _say(json.dumps({"seconds": time.perf_counter() - began, "ids": ids}))
+        async def all_of(users: int) -> list[list[int]]:
+            return await asyncio.gather(*(one(each, asked.tokens) for each in given[:users]))
+
+        await one(given[0], _WARM_TOKENS)
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(
+            _answer,
+            lambda users: asyncio.run_coroutine_threadsafe(all_of(users), loop).result(),
+        )
+
+
+def _stock(asked: _Asked, given: list[list[int]]) -> None:
+    """Every user is a thread with a session of its own."""
+    compat.mend_hivemind()
+    compat.mend_petals()
+    from petals import AutoDistributedModelForCausalLM
+
+    model: Any = AutoDistributedModelForCausalLM.from_pretrained(
+        asked.model,
+        initial_peers=asked.peers,
+        dht_prefix=asked.model_id,
+        torch_dtype=torch.float32,
+        max_retries=_STOCK_RETRIES,
+        request_timeout=_STOCK_TIMEOUT_S,
+    )
+    model.generation_config.eos_token_id = None
+
+    def one(prompt: list[int], tokens: int) -> list[int]:
+        with (
+            torch.inference_mode(),
+            model.inference_session(max_length=len(prompt) + tokens) as session,
+        ):
+            made = _generated(model, [prompt], tokens, session=session)
+        return made[0]
+
+    one(given[0], _WARM_TOKENS)
+    with ThreadPoolExecutor(len(given)) as threads:
+        _answer(
+            lambda users: list(threads.map(lambda prompt: one(prompt, asked.tokens), given[:users]))
+        )
+
+
+def _alone(asked: _Asked, given: list[list[int]]) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(asked.model, torch_dtype=torch.float32)
+    model.generation_config.eos_token_id = None
+
+    def ask(users: int) -> list[list[int]]:
+        with torch.inference_mode():
+            return _generated(model, given[:users], asked.tokens)
+
+    _answer(ask)
+
+
+def _generated(model: Any, given: list[list[int]], tokens: int, **how: Any) -> list[list[int]]:
+    """What transformers' generate() appends to prompts of one length."""
+    prompt = torch.tensor(given)
+    # Without a mask, it takes a padding token that a prompt holds for padding.
+    mask = torch.ones_like(prompt)
+    made = model.generate(
+        prompt, attention_mask=mask, max_new_tokens=tokens, do_sample=False, **how
+    )
+    ids: list[list[int]] = made[:, prompt.shape[1] :].tolist()
+    return ids
 
 
 if __name__ == "__main__":

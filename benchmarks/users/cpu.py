@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,13 +48,13 @@ def processes(proc: Path = Path("/proc")) -> dict[int, Used]:
     return found
 
 
-def used(programs: Mapping[str, Iterable[int]], among: Mapping[int, Used]) -> Counter[str]:
+def used(programs: Mapping[str, Iterable[int]], among: Mapping[int, Used]) -> dict[str, float]:
     """Seconds of each named program (the processes it was started as) with all below them.
 
     The network's daemons (p2pd) count apart, as `NAME_p2pd`.
     """
     name_of = {root: name for name, roots in programs.items() for root in roots}
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for number, process in among.items():
         above = number
         while above not in name_of and above in among:
@@ -62,4 +62,4 @@ def used(programs: Mapping[str, Iterable[int]], among: Mapping[int, Used]) -> Co
         if above in name_of:
             daemon = process.command == _DAEMON
             seconds[name_of[above] + (f"_{_DAEMON}" if daemon else "")] += process.seconds
-    return seconds
+    return dict(seconds)

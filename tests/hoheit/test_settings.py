@@ -216,6 +216,6 @@ def test_other_weights_are_called_after_their_file_and_make_their_own_tool_calls
 
 def test_a_swarm_has_its_key_unless_anybody_may_join(home: Home) -> None:
     write(home, '[petals.node]\nallowed_peers = ["12D3Koo"]\n[petals.gateway]\nopen = true\n')
-    petals = complete(load(home), home).petals
+    petals = complete(load(home), home, ("swarm-key", "petals-key")).petals
     assert petals.node.key_file == home.secrets / "swarm-key"
     assert petals.gateway.key_file is None

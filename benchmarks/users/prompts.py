@@ -1,4 +1,4 @@
-"""The prompts of the users: pieces of the site's documents."""
+"""The prompts of the users: pieces of the site's documents, and of questions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,8 @@ TOKENS = 32
 
 def text(root: Path) -> str:
     """What the prompts are cut from."""
-    return "\n".join(each[0] for each in conversations("documents", root))
+    asked = (each for work in ("documents", "free", "code") for each in conversations(work, root))
+    return "\n".join(turn for each in asked for turn in each)
 
 
 def prompts(ids: Sequence[int], users: int, length: int = TOKENS) -> list[list[int]]:

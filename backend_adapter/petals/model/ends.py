@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.nn.functional import embedding, linear
+from torch.nn.functional import embedding
 
 from backend_adapter.petals.errors import WeightsError
 from backend_adapter.petals.model.together import Together
+from backend_adapter.petals.product import product
 from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.tensors import read_tensors
 
@@ -51,4 +52,4 @@ class Ends:
     def _scores(self, states: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
-            return linear(exact * self._norm, self._head)
+            return product(exact * self._norm, self._head)

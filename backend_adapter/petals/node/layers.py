@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
 from backend_adapter.petals.errors import WeightsError
+from backend_adapter.petals.product import product
 from backend_adapter.petals.shape import Shape, inverse_frequencies
 from backend_adapter.petals.tensors import read_tensors
 
@@ -146,10 +147,10 @@ class Layers:
         for index in range(first, last):
             layer = self._layers[index - self.start]
             states = states + self._attention(layer, states, segments, masks, index - first, turn)
-            gate, up = linear(rms_norm(states, layer.after, self.shape.eps), layer.gate_up).chunk(
+            gate, up = product(rms_norm(states, layer.after, self.shape.eps), layer.gate_up).chunk(
                 2, dim=-1
             )
-            states = states + linear(silu(gate) * up, layer.down)
+            states = states + product(silu(gate) * up, layer.down)
         return states
 
     def _attention(
@@ -162,8 +163,8 @@ class Layers:
         turn: tuple[torch.Tensor, torch.Tensor],
     ) -> torch.Tensor:
         shape, tokens = self.shape, states.shape[0]
-        mixed = linear(rms_norm(states, layer.before, shape.eps), layer.qkv, layer.bias)
-        heads = mixed.view(tokens, -1, shape.head_width)
+        mixed = product(rms_norm(states, layer.before, shape.eps), layer.qkv, layer.bias)
+        heads = mixed.reshape(tokens, -1, shape.head_width)
         query, key, value = heads.split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
             query = rms_norm(query, layer.q_norm, shape.eps)
@@ -186,7 +187,7 @@ class Layers:
             )
             begin = here.stop
         attended = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        return linear(attended.reshape(tokens, -1), layer.out)
+        return product(attended.reshape(tokens, -1), layer.out)
 
 
 def _mask(segment: Segment, device: torch.device) -> torch.Tensor | None:

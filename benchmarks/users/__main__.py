@@ -12,10 +12,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.users.client import Asking, Client, asking
+from benchmarks.users.client import Asking, BrokeOffError, Client, asking
 from benchmarks.users.cpu import processes, used
 from benchmarks.users.figures import Round, figures
 from benchmarks.users.nodes import Kind, nodes
@@ -117,27 +118,35 @@ async def _measure(
         rounds: dict[str, dict[int, list[Round]]] = {
             side: {users: [] for users in options.users} for side in clients
         }
-        for number in range(1, options.rounds + 1):
-            for users in options.users:
-                for side, client in clients.items():
-                    programs = {
-                        "nodes": running[_SIDES[side][0]].processes,
-                        "client": [client.process.pid],
-                    }
-                    if links is not None:
-                        programs["proxies"] = [os.getpid()]
-                    title = f"Round {number} of {options.rounds}, {users} users, {side}"
-                    with progress.step(title):
+        broken: list[str] = []
+        for number, users in product(range(1, options.rounds + 1), options.users):
+            for side in [each for each in clients if each not in broken]:
+                kind, whose = _SIDES[side]
+                client = clients[side]
+                programs = {"nodes": running[kind].processes, "client": [client.process.pid]}
+                if links is not None:
+                    programs["proxies"] = [os.getpid()]
+                try:
+                    with progress.step(
+                        f"Round {number} of {options.rounds}, {users} users, {side}"
+                    ):
                         before = used(programs, processes())
                         answers = await client.ask(users)
                         after = used(programs, processes())
-                    cpu = {group: after[group] - before[group] for group in before}
-                    rounds[side][users].append(Round(answers.seconds, answers.ids, cpu))
+                except BrokeOffError as error:
+                    if whose != "stock":
+                        raise
+                    print(f"{error} It is left out from here on.", file=sys.stderr)
+                    broken.append(side)
+                    continue
+                cpu = {group: after[group] - before[group] for group in before}
+                rounds[side][users].append(Round(answers.seconds, answers.ids, cpu))
     return {
         "profile": options.profile,
         "prompt_tokens": TOKENS,
         "tokens": options.tokens,
         "rounds": options.rounds,
+        "broken": broken,
         **figures(rounds, alone),
     }
 

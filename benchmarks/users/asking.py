@@ -10,6 +10,7 @@ the answers have to be.
 """
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -87,6 +88,7 @@ def _answer(ask: Callable[[int], list[list[int]]]) -> None:
         began = time.perf_counter()
         ids = ask(int(line))
         _say(json.dumps({"seconds": time.perf_counter() - began, "ids": ids}))
+        gc.collect()
 
 
 async def _ours(asked: _Asked, given: list[list[int]]) -> None:
@@ -149,6 +151,9 @@ def _stock(asked: _Asked, given: list[list[int]]) -> None:
             made = _generated(model, [prompt], tokens, session=session)
         return made[0]
 
+    # A session of Petals that could not be closed closes itself when it is collected. Where that happens in the
+    # thread that would have to do it, the whole client waits for ever. So nothing is collected while it answers.
+    gc.disable()
     one(given[0], _WARM_TOKENS)
     with ThreadPoolExecutor(len(given)) as threads:
         _answer(

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.wan.programs import MODEL_ID, started
+from hoheit.errors import HoheitError
 
 Client = Literal["ours", "stock", "alone"]
 # The longest that a number of users may take, and that a client may take to join.
-_ANSWER_S = 900.0
+_ANSWER_S = 300.0
 _END_S = 10.0
+
+
+class BrokeOffError(HoheitError):
+    """A client ended, or says nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Asking:
     process: asyncio.subprocess.Process
 
     async def ask(self, users: int) -> Answers:
-        """The answers to so many users at once. Raises SystemExit where the client ends."""
+        """The answers to so many users at once. Raises BrokeOffError where the client ends or hangs."""
         assert self.process.stdin is not None  # noqa: S101 - it is a pipe
         self.process.stdin.write(b"%d\n" % users)
         with suppress(ConnectionError):
@@ -44,14 +49,14 @@ class Asking:
         return Answers(**json.loads(await self.line()))
 
     async def line(self) -> bytes:
-        """The next line that it says. Raises SystemExit where there is none."""
+        """The next line that it says. Raises BrokeOffError where there is none."""
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe
         try:
             found = await asyncio.wait_for(self.process.stdout.readline(), _ANSWER_S)
         except TimeoutError:
-            raise SystemExit(f"{self.name} said nothing for {_ANSWER_S:.0f} s.") from None
+            raise BrokeOffError(f"{self.name} said nothing for {_ANSWER_S:.0f} s.") from None
         if not found:
-            raise SystemExit(f"{self.name} ended; see above why.")
+            raise BrokeOffError(f"{self.name} ended; see above why.")
         return found
 
 
@@ -66,7 +71,10 @@ async def asking(
     users: int,
     tokens: int,
 ) -> AsyncIterator[Asking]:
-    """A client that has joined the swarm and can ask up to so many users, for answers of so many tokens."""
+    """A client that has joined the swarm and can ask up to so many users, for answers of so many tokens.
+
+    Raises BrokeOffError where it does not join.
+    """
     given = {
         "client": client,
         "model": str(model),
@@ -80,7 +88,7 @@ async def asking(
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         running = Asking(f"The client ({client})", process)
         if await running.line() != b"joined\n":
-            raise SystemExit(f"{running.name} does not join the swarm.")
+            raise BrokeOffError(f"{running.name} does not join the swarm.")
         yield running
         # It leaves the swarm by itself then.
         process.stdin.close()

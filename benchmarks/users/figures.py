@@ -24,7 +24,8 @@ Rounds = Mapping[int, Sequence[Round]]
 def figures(sides: Mapping[str, Rounds], alone: Sequence[Sequence[int]]) -> dict[str, Any]:
     """The figures of every side, and what they are together; `alone` are the answers as they have to be.
 
-    `one_user_vs_stock` is None where not both were measured with one user.
+    `one_user_vs_stock` is None where not both were measured with one user. Numbers of users without a round, as
+    behind the one that a client broke off in, have no figures.
     """
     found: dict[str, Any] = {side: _of_side(rounds, alone) for side, rounds in sides.items()}
     amounts = [each for side in found.values() for each in side["users"].values()]
@@ -36,10 +37,8 @@ def figures(sides: Mapping[str, Rounds], alone: Sequence[Sequence[int]]) -> dict
 
 
 def _of_side(rounds: Rounds, alone: Sequence[Sequence[int]]) -> dict[str, Any]:
-    users = {str(number): _of_users(some, alone) for number, some in rounds.items()}
-    rates = [
-        users[str(number)]["tokens_per_s"] if number in rounds else None for number in (MANY, 1)
-    ]
+    users = {str(number): _of_users(some, alone) for number, some in rounds.items() if some}
+    rates = [users.get(str(number), {}).get("tokens_per_s") for number in (MANY, 1)]
     return {"users": users, f"scaling_{MANY}": _share(*rates)}
 
 
@@ -66,8 +65,10 @@ def _of_users(rounds: Sequence[Round], alone: Sequence[Sequence[int]]) -> dict[s
 
 
 def _rate(found: Mapping[str, Any], side: str, users: int) -> float | None:
-    amounts = found.get(side, {}).get("users", {}).get(str(users))
-    return amounts["tokens_per_s"] if amounts else None
+    rate: float | None = (
+        found.get(side, {}).get("users", {}).get(str(users), {}).get("tokens_per_s")
+    )
+    return rate
 
 
 def _median(values: Sequence[float]) -> float:

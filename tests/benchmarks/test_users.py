@@ -28,6 +28,7 @@ def test_users_get_their_own_answers_and_every_figure_is_told() -> None:
     assert found["equal_output"] is True
     assert found["one_user_vs_stock"] is found["ours"]["scaling_8"] is None
     assert (found["profile"], found["tokens"], found["rounds"]) == ("none", 3, 1)
+    assert found["broken"] == []
     assert list(found["ours"]["users"]) == ["1", "2"]
     for users, amounts in found["ours"]["users"].items():
         assert amounts["equal_answers"] == amounts["answers"] == int(users)

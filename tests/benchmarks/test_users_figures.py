@@ -51,6 +51,13 @@ def test_sides_are_compared_where_both_were_asked_alone() -> None:
     assert figures(without, ALONE)["one_user_vs_stock"] is None
 
 
+def test_what_was_not_measured_has_no_figures() -> None:
+    found = figures({"stock": {1: [answered(1, 1.0)], 8: []}}, ALONE)
+    assert list(found["stock"]["users"]) == ["1"]
+    assert found["stock"]["scaling_8"] is None
+    assert found["equal_output"] is True
+
+
 def test_one_other_token_is_another_answer() -> None:
     other = Round(1.0, [ALONE[0], [1, 2, 3, 5]], {"nodes": 1.0})
     found = figures({"ours": {1: [answered(1, 1.0)]}, "stock": {2: [other]}}, ALONE)

@@ -40,6 +40,7 @@ class _Asked:
 
 def main() -> None:
     """Ask what standard input says."""
+    compat.end_with_parent()
     asked = _Asked(**json.loads(sys.stdin.readline()))
     torch.set_num_threads(1)
     code = 0

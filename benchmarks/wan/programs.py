@@ -72,29 +72,34 @@ async def swarm(
     """
     peers: list[str] = []
     proxies: list[Proxy] = []
+    others = [each for each in range(1, len(links) + 1) if each != _MIDDLE]
     async with AsyncExitStack() as stack:
-        for number in sorted(range(1, len(links) + 1), key=lambda each: each != _MIDDLE):
-            link, port = links[number - 1], _free_port()
-            proxy = await stack.enter_async_context(Proxy(port, link))
-            settings = {
-                "model": str(model),
-                "model_id": MODEL_ID,
-                "open": True,
-                "port": port,
-                "announce": [f"/ip4/127.0.0.1/tcp/{proxy.port}"],
-                "layers": f"{number}/{len(links)}",
-                "initial_peers": peers[:1],
-                "threads": 1,
-            }
-            part = ["backend_adapter/petals/__main__.py", "node"]
-            node = await stack.enter_async_context(started(python, part, settings))
-            assert node.stdin is not None  # noqa: S101 - it is a pipe
-            node.stdin.close()
-            peers += await asyncio.wait_for(_addresses(node, proxy.port), _START_S)
-            proxies.append(proxy)
-            # What it says later is of no use, and must not fill the pipe.
-            reading = asyncio.create_task(_drain(node))
-            stack.callback(reading.cancel)
+        for numbers in ([_MIDDLE], others):
+            nodes = []
+            for number in numbers:
+                port = _free_port()
+                proxy = await stack.enter_async_context(Proxy(port, links[number - 1]))
+                proxies.append(proxy)
+                settings = {
+                    "model": str(model),
+                    "model_id": MODEL_ID,
+                    "open": True,
+                    "port": port,
+                    "announce": [f"/ip4/127.0.0.1/tcp/{proxy.port}"],
+                    "layers": f"{number}/{len(links)}",
+                    "initial_peers": peers[:1],
+                    "threads": 1,
+                }
+                part = ["backend_adapter/petals/__main__.py", "node"]
+                node = await stack.enter_async_context(started(python, part, settings))
+                assert node.stdin is not None  # noqa: S101 - it is a pipe
+                node.stdin.close()
+                nodes.append((node, proxy.port))
+            for node, announced in nodes:
+                peers += await asyncio.wait_for(_addresses(node, announced), _START_S)
+                # What it says later is of no use, and must not fill the pipe.
+                reading = asyncio.create_task(_drain(node))
+                stack.callback(reading.cancel)
         yield peers, proxies
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # A session in which nothing happens for so long has been left, in seconds.
 _IDLE_S = 30 * 60.0
 _PUSH_S = 30.0
+_CLOSING_S = 1.0
 # Of rpc_forward, which keeps nothing.
 _MOST_STATELESS_TOKENS = 2048
 
@@ -102,6 +103,8 @@ class Service:
             try:
                 while (arrived := await kept.next(_IDLE_S)) is not None:
                     if not arrived.request.tensors:
+                        # A stock client closes its end after this, and gets stuck where ours is gone before.
+                        await asyncio.wait({reading}, timeout=_CLOSING_S)
                         return
                     if (response := await self._step(kept, arrived)) is not None:
                         yield response

@@ -39,18 +39,13 @@ def mend_hivemind() -> None:
 def _daemon_outlives_its_process() -> None:
     """hivemind's network daemon (p2pd) goes on when the process that started it is killed, and keeps its port.
 
-    `setpriv` has the kernel end it as well; the process between them, hivemind's DHT, ends with its parent. Both
-    have sessions of their own: a signal to the whole group would end them before the others have been told that
-    this peer leaves.
+    The kernel ends it as well; the process between them, hivemind's DHT, ends with its parent. Both have sessions
+    of their own: a signal to the whole group would end them before the others have been told that this peer leaves.
+
+    Both are forked with Python's hooks run in the child: the DHT by multiprocessing, the daemon by uvloop, on which
+    the DHT runs. No program such as setsid or setpriv may come before the daemon's: setsid forks where it leads a
+    group already, which leaves the daemon without the parent that it is to end with, or ends it with setsid itself.
     """
-    from hivemind.p2p.p2p_daemon import P2P
-
-    arguments = P2P._make_process_args
-
-    def with_parent(*args: Any, **kwargs: Any) -> list[str]:
-        return ["setsid", "setpriv", "--pdeathsig", "KILL", *arguments(*args, **kwargs)]
-
-    P2P._make_process_args = staticmethod(with_parent)
     os.register_at_fork(after_in_child=_apart)
 
 

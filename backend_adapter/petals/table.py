@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from backend_adapter.petals.errors import SwarmUnreachableError
 log = logging.getLogger(__name__)
 
 _JOIN_S = 30.0
+# The process of the table gives up by itself before that, unless it hangs.
+_READY_S = 45.0
+_LOOK_S = 0.5
 _RETURN_S = 10.0
 _LEAVE_S = 3.0
 
@@ -22,28 +26,60 @@ _mend = functools.cache(compat.mend_hivemind)
 def join(peers: Sequence[str], remedy: str, **options: Any) -> Any:
     """hivemind's hash table, joined by the addresses `peers`; without any, a new one. Blocks.
 
-    Raises SwarmUnreachableError with this `remedy`.
+    A table whose process dies or hangs before it has joined is started once more. Raises SwarmUnreachableError with
+    this `remedy`.
     """
     _mend()
-    from hivemind.dht import DHT
-
     try:
-        return DHT(
-            initial_peers=list(peers),
-            # Who is reached, and by whom, is what the operator says, and nothing else.
-            use_relay=False,
-            use_auto_relay=False,
-            auto_nat=False,
-            nat_port_map=False,
-            start=True,
-            startup_timeout=_JOIN_S,
-            **options,
-        )
+        try:
+            return _started(peers, options)
+        except TimeoutError as error:
+            log.warning("The hash table's process did not start and is tried again: %s", error)
+            return _started(peers, options)
     except Exception as error:
         raise SwarmUnreachableError(
             f"The swarm cannot be joined by {', '.join(peers) or 'no address at all'}: {error}.",
             remedy,
         ) from error
+
+
+def _started(peers: Sequence[str], options: dict[str, Any]) -> Any:
+    """A table that has joined. Raises TimeoutError where its process ended or hangs without having said why.
+
+    hivemind itself would wait for such a process for ever. It can hang because it is forked while other threads
+    run, which may have held a lock just then.
+    """
+    from hivemind.dht import DHT
+
+    table = DHT(
+        initial_peers=list(peers),
+        # Who is reached, and by whom, is what the operator says, and nothing else.
+        use_relay=False,
+        use_auto_relay=False,
+        auto_nat=False,
+        nat_port_map=False,
+        start=True,
+        await_ready=False,
+        startup_timeout=_JOIN_S,
+        **options,
+    )
+    deadline = time.monotonic() + _READY_S
+    try:
+        while True:
+            alive = table.is_alive()
+            try:
+                table.wait_until_ready(_LOOK_S)
+            except TimeoutError:
+                if not alive:
+                    raise TimeoutError("it ended") from None
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no word from it for {_READY_S:.0f} s") from None
+            else:
+                return table
+    except BaseException:
+        table.kill()
+        table.join(_LEAVE_S)
+        raise
 
 
 def find_again(table: Any, peers: Sequence[str]) -> None:

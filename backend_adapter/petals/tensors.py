@@ -8,8 +8,7 @@ import torch
 from safetensors import safe_open
 
 from backend_adapter.petals.errors import WeightsError
-
-_INDEX = "model.safetensors.index.json"
+from backend_adapter.petals.hub import INDEX
 
 
 def read_tensors(
@@ -35,7 +34,7 @@ def read_tensors(
 
 
 def _files(directory: Path, wanted: set[str]) -> list[Path]:
-    index = directory / _INDEX
+    index = directory / INDEX
     if not index.is_file():
         return sorted(directory.glob("*.safetensors"))
     places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]

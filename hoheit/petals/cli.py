@@ -48,7 +48,10 @@ def node(
     peers_file: PeersFileOption = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Directory of the model in Hugging Face's form, instead of SmolLM2."),
+        typer.Option(
+            help="Directory of the model in Hugging Face's form, or its name on the hub (org/name), "
+            "instead of SmolLM2."
+        ),
     ] = None,
     layers: Annotated[
         str | None,
@@ -73,9 +76,9 @@ def node(
         update={
             "initial_peers": (*named, *given),
             "layers": layers or chosen.layers,
-            "model": launch.model(model or chosen.model, home, site, progress),
         }
     )
+    chosen = launch.placed(chosen, model, home, site, progress)
     launch.become("node", chosen, launch.python(home, site, progress))
 
 
@@ -85,7 +88,10 @@ def gateway(
     peers_file: PeersFileOption = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Directory of the model in Hugging Face's form, instead of SmolLM2."),
+        typer.Option(
+            help="Directory of the model in Hugging Face's form, or its name on the hub (org/name), "
+            "instead of SmolLM2."
+        ),
     ] = None,
     settings: SettingsOption = None,
 ) -> None:
@@ -105,9 +111,9 @@ def gateway(
     chosen = chosen.model_copy(
         update={
             "initial_peers": (*named, *given),
-            "model": launch.model(model or chosen.model, home, site, progress),
         }
     )
+    chosen = launch.placed(chosen, model, home, site, progress)
     launch.become("gateway", chosen, launch.python(home, site, progress))
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -19,8 +21,20 @@ from hoheit.home import Home
 from hoheit.progress import Progress
 from hoheit.settings import Settings
 
+Part = TypeVar("Part", bound=SwarmSettings)
+
 ENVIRONMENT = "petals"
 _PROGRAM = Path(backend_adapter.petals.__file__).parent / "__main__.py"
+_OF_THE_HUB = (
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+)
+_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _CONVERT_S = 900
 _PEERS_S = 60.0
@@ -63,20 +77,44 @@ def model(given: Path | None, home: Home, settings: Settings, progress: Progress
     return Path(last)
 
 
+def placed(
+    part: Part, given: Path | None, home: Home, settings: Settings, progress: Progress
+) -> Part:
+    """The settings of a node or a gateway with its model's directory in place.
+
+    `given` on the command line wins: a directory, or the name of a model on the hub, which the part then fetches.
+    """
+    named = str(given) if given is not None and not given.exists() else ""
+    hub = named if _HUB.fullmatch(named) else None if given is not None else part.hub
+    if hub is None:
+        directory = model(given or part.model, home, settings, progress)
+        return part.model_copy(update={"hub": None, "model": directory})
+    own = part.model if given is None else None
+    update: dict[str, object] = {
+        "hub": hub,
+        "model": own or home.data / "models" / hub.replace("/", "--"),
+    }
+    if "model_id" not in part.model_fields_set:
+        update["model_id"] = hub.partition("@")[0].rpartition("/")[2].lower().replace(".", "-")
+    return part.model_copy(update=update)
+
+
 def prepared(home: Home, settings: Settings, progress: Progress) -> Settings:
     """The settings with the model of the swarm in its place, for a start of all parts."""
     petals = settings.petals
-    directory = model(petals.node.model, home, settings, progress)
+    node = placed(petals.node, None, home, settings, progress)
+    same = {"hub": node.hub, "model": node.model, "model_id": node.model_id}
+    gateway = petals.gateway
+    if gateway.model is None and gateway.hub is None:
+        gateway = gateway.model_copy(update=same)
     if petals.node.address_file is not None:
         petals.node.address_file.unlink(missing_ok=True)
     return settings.model_copy(
         update={
             "petals": petals.model_copy(
                 update={
-                    "node": petals.node.model_copy(update={"model": directory}),
-                    "gateway": petals.gateway.model_copy(
-                        update={"model": petals.gateway.model or directory}
-                    ),
+                    "node": node,
+                    "gateway": placed(gateway, None, home, settings, progress),
                 }
             )
         }
@@ -113,16 +151,17 @@ def become(part: str, chosen: SwarmSettings, interpreter: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     command = [str(interpreter), str(_PROGRAM), part]
-    os.execve(command[0], command, _environment())  # noqa: S606 - that is its purpose
+    os.execve(command[0], command, _environment(online=chosen.hub is not None))  # noqa: S606 - that is its purpose
 
 
-def _environment() -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+def _environment(*, online: bool = False) -> dict[str, str]:
+    names = (*_INHERITED, *_OF_THE_HUB) if online else _INHERITED
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **inherited,
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "0" if online else "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }

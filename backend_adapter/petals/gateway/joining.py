@@ -25,6 +25,7 @@ from backend_adapter.petals.errors import SwarmSettingsError
 from backend_adapter.petals.gateway.conversations import Conversations, Resumed, Session
 from backend_adapter.petals.gateway.engine import Engine, Job, MakeDecoder
 from backend_adapter.petals.gateway.parts import Coverage, Parts
+from backend_adapter.petals.hub import fetch_description, fetch_ends
 from backend_adapter.petals.model.ends import Ends
 from backend_adapter.petals.model.local import LocalModel
 from backend_adapter.petals.model.tokenizer import Text
@@ -46,6 +47,9 @@ async def load(settings: GatewaySettings, say: Callable[[str], None]) -> Local:
     """What of the model stays here. Raises SwarmError."""
     if settings.model is None:
         raise SwarmSettingsError("No model is named.", "Set model to the directory of one.")
+    if settings.hub:
+        await asyncio.to_thread(fetch_description, settings.hub, settings.model, say)
+        await asyncio.to_thread(fetch_ends, settings.hub, settings.model, say)
     directory = check_directory(settings.model)
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
     say("loading what of the model stays here")

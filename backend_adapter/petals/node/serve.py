@@ -14,6 +14,7 @@ import torch
 
 from backend_adapter.petals import compat, table
 from backend_adapter.petals.errors import SwarmError, SwarmSettingsError
+from backend_adapter.petals.hub import fetch_description, fetch_layers
 from backend_adapter.petals.membership import Membership
 from backend_adapter.petals.node.health import tell_health
 from backend_adapter.petals.node.layers import Cache, Layer, Layers, Rotary, Segment
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
     compat.end_with_parent()
     try:
         settings = NodeSettings.model_validate_json(sys.stdin.read())
+        if settings.hub and settings.model:
+            fetch_description(settings.hub, settings.model, say)
         asyncio.run(_serve(settings))
     except (SwarmError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
@@ -53,7 +56,7 @@ async def _serve(settings: NodeSettings) -> None:
     membership = Membership.of(settings)
     if settings.model is None:
         raise SwarmSettingsError("No model is named.", "Set model to the directory of one.")
-    directory = check_directory(settings.model)
+    directory = settings.model if settings.hub else check_directory(settings.model)
     shape = read_shape(directory)
     torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) - 1))
     dht = await asyncio.to_thread(_joined, settings)
@@ -134,6 +137,8 @@ async def _node(
     )
     announcing = Announcing(dht, span, shape.layers, settings)
     async with announcing:
+        if settings.hub:
+            await asyncio.to_thread(fetch_layers, settings.hub, directory, start, end, say)
         dtype: torch.dtype = getattr(torch, settings.dtype)
         layers = await asyncio.to_thread(load, directory, shape, start, end, dtype, settings.device)
         speed = await asyncio.to_thread(measure, layers, dtype, settings.device)

@@ -19,6 +19,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 _SOCKETS = "hoheit-p2p-"
 _OURS = "backend_adapter.petals."
+_LOCK_S = 1.0
 
 
 def end_with_parent() -> None:
@@ -80,6 +81,20 @@ def _in_a_line(record: logging.LogRecord) -> bool:
         record.msg, record.args = "A call was refused: %s", (error,)
         record.exc_info = record.exc_text = None
     return True
+
+
+def open_locks() -> None:
+    """hivemind's processes share locks, and one that is killed while it has one leaves it closed for all.
+
+    Every later call to any hash table of this process would wait for ever. To be called when such a process has
+    been killed; blocks for at most a few seconds.
+    """
+    from hivemind.utils.mpfuture import MPFuture, SharedBytes
+
+    for lock in (MPFuture._initialization_lock, MPFuture._update_lock, SharedBytes._lock):
+        # Those that live have it for a moment only; so now it is taken here, or was by the dead.
+        lock.acquire(timeout=_LOCK_S)
+        lock.release()
 
 
 def mend_petals() -> None:

@@ -64,22 +64,22 @@ def _started(peers: Sequence[str], options: dict[str, Any]) -> Any:
         **options,
     )
     deadline = time.monotonic() + _READY_S
-    try:
-        while True:
-            alive = table.is_alive()
-            try:
-                table.wait_until_ready(_LOOK_S)
-            except TimeoutError:
-                if not alive:
-                    raise TimeoutError("it ended") from None
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"no word from it for {_READY_S:.0f} s") from None
-            else:
-                return table
-    except BaseException:
-        table.kill()
-        table.join(_LEAVE_S)
-        raise
+    while True:
+        alive = table.is_alive()
+        try:
+            table.wait_until_ready(_LOOK_S)
+        except TimeoutError:
+            if alive and time.monotonic() < deadline:
+                continue
+            _kill(table)
+            raise TimeoutError(
+                f"no word from it for {_READY_S:.0f} s" if alive else "it ended"
+            ) from None
+        except BaseException:
+            # It has told why, and ends by itself.
+            table.join(_LEAVE_S)
+            raise
+        return table
 
 
 def find_again(table: Any, peers: Sequence[str]) -> None:
@@ -115,6 +115,12 @@ def leave(table: Any) -> None:
     """End it; no process stays. Blocks."""
     table.shutdown()
     table.join(_LEAVE_S)
-    if table.is_alive():
-        table.kill()
-        table.join(_LEAVE_S)
+    # hivemind has ended it by force where it took long.
+    if table.is_alive() or table.exitcode:
+        _kill(table)
+
+
+def _kill(table: Any) -> None:
+    table.kill()
+    table.join(_LEAVE_S)
+    compat.open_locks()

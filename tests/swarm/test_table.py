@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -11,6 +12,7 @@ from gateway_parts import until
 from hivemind.utils import MPFuture
 
 from backend_adapter.petals import table
+from backend_adapter.petals.errors import SwarmUnreachableError
 
 
 @pytest.fixture
@@ -86,3 +88,36 @@ def test_a_table_that_dies_or_hangs_while_it_joins_is_started_once_more(
         until(lambda: not _runs(processes[0]), 5)
     finally:
         table.leave(joined)
+
+
+async def _die_with_the_lock(joined: Any, node: Any) -> None:
+    """Runs in the process of a table."""
+    MPFuture._update_lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_table_that_is_killed_at_a_bad_moment_does_not_stop_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "_READY_S", 20.0)
+    joined = table.join([], "")
+    joined.run_coroutine(_die_with_the_lock, return_future=True)
+    until(lambda: not joined.is_alive())
+    table.leave(joined)
+    again = table.join([], "")
+    assert again.get("anything") is None
+    table.leave(again)
+
+
+def test_after_a_join_that_failed_comes_one_that_does_not(
+    processes: list[psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_READY_S", 20.0)
+    away = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWEeTWRejEi6PLBqbKdrmQmrA4xPr5DQWVmiaLzyTmjKLS"
+    for number in range(1, 6):
+        with pytest.raises(SwarmUnreachableError, match="Daemon failed to start") as caught:
+            table.join([away], "Start it.")
+        assert caught.value.remedy == "Start it."
+        # What was told is not tried once more.
+        assert len(processes) == number
+    table.leave(table.join([], ""))

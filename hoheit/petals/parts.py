@@ -11,6 +11,8 @@ _SHARES = ("1/3", "2/3", "3/3", "1/1")
 # The first node founds the swarm; the others, and the gateway, join by its address.
 _FOUNDER = "node-1"
 _NODE = "HOHEIT_PETALS__NODE__"
+# A large model is read from a disk for minutes; one that dies is noticed at once.
+_START_S = 900.0
 
 
 def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
@@ -47,6 +49,7 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
             "petals.node",
             node.host,
             health_port + number,
+            start_seconds=_START_S,
             arguments=("petals", "node", *(() if founds else joining)),
             variables=variables,
         )
@@ -57,6 +60,7 @@ def swarm_parts(petals: PetalsSettings) -> Iterator[Part]:
         gateway.host,
         gateway.port,
         health="/ready",
+        start_seconds=_START_S,
         arguments=("petals", "gateway", *joining),
         variables=model,
     )

@@ -126,6 +126,9 @@ def _body(ask: Ask, engine: str) -> dict[str, Any]:
     if engine == "vllm" and ask.reads_calls and ask.body.get("tools"):
         # Without a parser of its own vLLM refuses to let the model choose; its template shows the tools anyway.
         return {**ask.body, "tool_choice": "none"}
+    if engine == "petals" and "min_tokens" in ask.body:
+        # Its gateway refuses it, and an answer that has begun is worth more than its least length.
+        return {name: value for name, value in ask.body.items() if name != "min_tokens"}
     return ask.body
 
 

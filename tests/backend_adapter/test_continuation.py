@@ -59,6 +59,16 @@ def test_the_ways_in_which_vllm_goes_on(body: dict[str, Any], ways: list[str]):
     assert [plan.way for plan in plans] == ways
 
 
+@pytest.mark.parametrize(("engine", "left"), [("vllm", 3), ("petals", None)])
+def test_a_least_length_does_not_keep_a_swarm_from_going_on(engine: str, left: int | None):
+    ledger = Ledger()
+    ledger.add([Text("{")])
+    asked = Ask("chat/completions", "m", {"messages": [], "seed": 7, "min_tokens": 4})
+    [by_tokens, replay] = ways_on(asked, ledger, Tokens([1], [2], 1), TOKENS, engine)
+    assert by_tokens.body.get("min_tokens") == left
+    assert ("min_tokens" in replay.body) == (engine == "vllm")
+
+
 @pytest.mark.parametrize(
     ("engine", "reads_calls", "tool_choice"),
     [("vllm", True, "none"), ("vllm", False, None), ("llama.cpp", True, None)],

@@ -107,17 +107,19 @@ class Directory:
     ) -> tuple[Span, ...]:
         """As `path`, but waits for a node to join where there is none. Raises MissingLayersError."""
         deadline = asyncio.get_running_loop().time() + timeout_s
+        # A ban that ends meanwhile does not tell that the node is back: it may only be announced still.
+        held = set(self.bans.banned())
         while True:
             try:
-                return self.path(max_tokens, start, end, avoid=avoid)
+                return self.path(max_tokens, start, end, avoid={*avoid, *held})
             except MissingLayersError:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
-            await self._parole()
+            held -= await self._parole(held)
             with contextlib.suppress(SwarmUnreachableError):
                 await self.refresh()
             try:
-                return self.path(max_tokens, start, end, avoid=avoid)
+                return self.path(max_tokens, start, end, avoid={*avoid, *held})
             except MissingLayersError:
                 await asyncio.sleep(_WAIT_S)
 
@@ -134,14 +136,15 @@ class Directory:
             return False
         return True
 
-    async def _parole(self) -> None:
-        """Where there is nobody else, who only failed once and answers now is used again."""
-        held = self.bans.banned().keys() - self.bans.liars()
-        asked = [each for each in self._state.spans if each.peer in held]
+    async def _parole(self, held: Collection[str]) -> set[str]:
+        """Where there is nobody else, who only failed once and answers now is used again: who of `held` that is."""
+        liars = self.bans.liars()
+        asked = [each for each in self._state.spans if each.peer in held and each.peer not in liars]
         answers = await asyncio.gather(*map(self.answers, asked))
-        for span, here in zip(asked, answers, strict=True):
-            if here:
-                self.bans.lift(span.peer)
+        back = {span.peer for span, here in zip(asked, answers, strict=True) if here}
+        for peer in back:
+            self.bans.lift(peer)
+        return back
 
     async def refresh(self) -> None:
         """Look who is there now; who asks meanwhile waits for the same look. Raises SwarmUnreachableError."""

@@ -37,6 +37,7 @@ class LlamaServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -62,7 +63,7 @@ class LlamaServer:
 
     def upstream(self, name: str, port: int | None = None) -> UpstreamSettings:
         """How the adapter reaches it, directly or by the port of a proxy."""
-        base_url = f"http://127.0.0.1:{port or self.port}/v1"
+        base_url = self.base_url if port is None else f"http://127.0.0.1:{port}/v1"
         return UpstreamSettings(name=name, base_url=base_url, api_key=KEY, engine="llama.cpp")
 
     def signal(self, number: signal.Signals) -> None:

@@ -221,6 +221,5 @@ async def test_a_gateway_with_a_draft_model_of_other_tokens_does_not_start(
     settings = GatewaySettings(model=directory, draft_model=tmp_path, open=True, api_key=KEY)
     lines: list[str] = []
     with pytest.raises(SwarmSettingsError, match="another tokenizer"):
-        async with joining.joined(settings, lines.append):
-            pass
+        await joining.load(settings, lines.append)
     assert lines[-1] == "loading the draft model"

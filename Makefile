@@ -14,7 +14,8 @@ SWARM_TESTS = PYTHONPATH=. OMP_NUM_THREADS=1 \
 	-m pytest -n 2 --dist loadfile tests/swarm
 # Those with many node processes take longer than the rest together; test-swarm runs them. One house test
 # (tests/house/test_swarm.py) runs a whole swarm in every `make test`.
-SWARM_PROCESSES := test_dead_announced.py test_return.py test_no_way.py test_stock.py test_session_faults.py test_session_life.py test_gateway_swarm.py test_node_process.py
+SWARM_PROCESSES := test_dead_announced.py test_gateway_swarm.py test_no_way.py test_node_process.py test_return.py \
+	test_session_faults.py test_session_life.py test_stock.py
 
 .PHONY: help up down status test test-swarm lint fix bench lock install install-dev browser clean
 

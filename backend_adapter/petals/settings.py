@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Compression = Literal["NONE", "FLOAT16", "MEANSTD_16BIT"]
+HUB_NAME = r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$"
 
 
 class SwarmSettings(BaseModel):
@@ -20,7 +21,7 @@ class SwarmSettings(BaseModel):
     )
     hub: str | None = Field(
         None,
-        pattern=r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$",
+        pattern=HUB_NAME,
         description="Name of the model on the Hugging Face hub, as org/name or org/name@revision: a part fetches "
         "what it needs of it into `model`.",
     )

@@ -6,9 +6,7 @@ has a prompt of its own, and all are asked at the same time, greedily and withou
 
 import argparse
 import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -19,18 +17,13 @@ from typing import Any
 from benchmarks.users.client import Asking, BrokeOffError, Client, asking
 from benchmarks.users.cpu import processes, used
 from benchmarks.users.figures import Round, figures
-from benchmarks.users.nodes import Kind, nodes
+from benchmarks.users.nodes import Kind, node
 from benchmarks.users.prompts import TOKENS, text
+from benchmarks.wan.command import ROOT, add_common, count, run
 from benchmarks.wan.links import PROFILES
-from hoheit.errors import HoheitError
-from hoheit.home import Home
-from hoheit.petals import launch
+from benchmarks.wan.programs import swarm
 from hoheit.progress import Progress
-from hoheit.settings import Settings
 
-_ROOT = Path(__file__).resolve().parents[2]
-# The default model is converted into it at first use.
-_HOME = Home(_ROOT / "build" / "benchmarks")
 _NONE = "none"
 _EXAMPLES = """examples:
   python -m benchmarks.users --json
@@ -45,14 +38,8 @@ _SIDES: dict[str, tuple[Kind, Client]] = {
 }
 
 
-def _count(given: str) -> int:
-    if not given.isdecimal() or not int(given):
-        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 1 on")
-    return int(given)
-
-
 def _counts(given: str) -> list[int]:
-    return sorted({_count(each) for each in given.split(",")})
+    return sorted({count(each) for each in given.split(",")})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,13 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how many users ask at once, as a list (default 1,2,4,8,16)",
     )
     parser.add_argument(
-        "--tokens", type=_count, default=48, help="tokens of every answer (default 48)"
-    )
-    parser.add_argument(
-        "--rounds",
-        type=_count,
-        default=1,
-        help="how often all are measured in turn (default 1); figures are medians",
+        "--tokens", type=count, default=48, help="tokens of every answer (default 48)"
     )
     parser.add_argument(
         "--profile",
@@ -89,18 +70,21 @@ def _parser() -> argparse.ArgumentParser:
         default=_NONE,
         help="links that the nodes are behind, of benchmarks.wan (default none)",
     )
-    parser.add_argument(
-        "--model", type=Path, help="directory of a Llama (default SmolLM2, converted once)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON as the last line")
+    add_common(parser)
     return parser
+
+
+def _measured(
+    options: argparse.Namespace, python: Path, model: Path, progress: Progress
+) -> dict[str, Any]:
+    return asyncio.run(_measure(options, python, model, progress))
 
 
 async def _measure(
     options: argparse.Namespace, python: Path, model: Path, progress: Progress
 ) -> dict[str, Any]:
     links = None if options.profile == _NONE else PROFILES[options.profile]
-    asked = {"text": text(_ROOT), "users": max(options.users), "tokens": options.tokens}
+    asked = {"text": text(ROOT), "users": max(options.users), "tokens": options.tokens}
     with progress.step("The answers as they have to be"):
         async with asking("alone", python, model, [], **asked) as whole:
             alone = (await whole.ask(asked["users"])).ids
@@ -108,7 +92,9 @@ async def _measure(
         running, clients = {}, dict[str, Asking]()
         for kind in ("ours", "stock") if options.kind == "both" else (options.kind,):
             with progress.step(f"Three nodes ({kind})"):
-                running[kind] = await stack.enter_async_context(nodes(kind, python, model, links))
+                running[kind] = await stack.enter_async_context(
+                    swarm(python, model, node(kind, model), links)
+                )
         for side, (kind, whose) in _SIDES.items():
             if kind in running:
                 with progress.step(f"A client ({side}) joins"):
@@ -153,20 +139,7 @@ async def _measure(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the benchmark and prints its figures, as JSON on the last line with --json."""
-    options = _parser().parse_args(arguments)
-    progress = Progress()
-    kept = os.environ.get("HOHEIT_ENVIRONMENTS_DIR")
-    settings = Settings(environments_dir=Path(kept) if kept else _ROOT / ".environments")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        python = launch.python(_HOME, settings, progress)
-        model = launch.model(options.model, _HOME, settings, progress)
-        found = asyncio.run(_measure(options, python, model, progress))
-    except HoheitError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    print(json.dumps(found, indent=None if options.json else 2))
+    run(_parser().parse_args(arguments), _measured)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,8 @@ the answers have to be.
 import asyncio
 import gc
 import json
-import os
 import sys
 import time
-import traceback
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,12 +22,10 @@ from typing import Any
 
 import torch
 
-from backend_adapter.petals import compat
 from benchmarks.users.prompts import prompts
+from benchmarks.wan.program import carried_out, encoder, say
+from benchmarks.wan.stock import stock_client
 
-# As it comes, Petals' client tries a step that fails again for ever.
-_STOCK_RETRIES = 3
-_STOCK_TIMEOUT_S = 60
 _WARM_TOKENS = 4
 _JOIN_S = 60.0
 
@@ -49,45 +44,22 @@ class _Asked:
 def main() -> None:
     """Ask what standard input says."""
     asked = _Asked(**json.loads(sys.stdin.readline()))
-    torch.set_num_threads(1)
-    # Of libraries older than what they run on; they would fill the screen.
-    warnings.simplefilter("ignore")
-    code = 0
-    try:
-        given = prompts(_ids(asked), asked.users)
-        if asked.client == "ours":
-            asyncio.run(_ours(asked, given))
-        elif asked.client == "stock":
-            _stock(asked, given)
-        else:
-            _alone(asked, given)
-    except Exception:  # noqa: BLE001 - whatever it was, it is told, and the process has to end
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Threads of hivemind would hold up the end; its processes end with this one.
-    os._exit(code)
-
-
-def _ids(asked: _Asked) -> list[int]:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(Path(asked.model) / "tokenizer.json"))
-    return list(tokenizer.encode(asked.text, add_special_tokens=False).ids)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    given = prompts(encoder(asked.model)(asked.text), asked.users)
+    if asked.client == "ours":
+        asyncio.run(_ours(asked, given))
+    elif asked.client == "stock":
+        _stock(asked, given)
+    else:
+        _alone(asked, given)
 
 
 def _answer(ask: Callable[[int], list[list[int]]]) -> None:
     """Have `ask` answer numbers of users until there are no more."""
-    _say("joined")
+    say("joined")
     for line in sys.stdin:
         began = time.perf_counter()
         ids = ask(int(line))
-        _say(json.dumps({"seconds": time.perf_counter() - began, "ids": ids}))
+        say(json.dumps({"seconds": time.perf_counter() - began, "ids": ids}))
         gc.collect()
 
 
@@ -129,18 +101,7 @@ async def _ours(asked: _Asked, given: list[list[int]]) -> None:
 
 def _stock(asked: _Asked, given: list[list[int]]) -> None:
     """Every user is a thread with a session of its own."""
-    compat.mend_hivemind()
-    compat.mend_petals()
-    from petals import AutoDistributedModelForCausalLM
-
-    model: Any = AutoDistributedModelForCausalLM.from_pretrained(
-        asked.model,
-        initial_peers=asked.peers,
-        dht_prefix=asked.model_id,
-        torch_dtype=torch.float32,
-        max_retries=_STOCK_RETRIES,
-        request_timeout=_STOCK_TIMEOUT_S,
-    )
+    model = stock_client(asked.model, asked.model_id, asked.peers)
     model.generation_config.eos_token_id = None
 
     def one(prompt: list[int], tokens: int) -> list[int]:
@@ -187,4 +148,4 @@ def _generated(model: Any, given: list[list[int]], tokens: int, **how: Any) -> l
 
 
 if __name__ == "__main__":
-    main()
+    carried_out(main)

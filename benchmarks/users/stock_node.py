@@ -11,11 +11,34 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from backend_adapter.petals import compat
 
 _LOOK_S = 0.1
+
+
+def server_arguments(
+    model: Path, model_id: str, layers: str, port: int, peers: Sequence[str], **more: object
+) -> list[str]:
+    """Its command line for the layers start:end; it joins `peers` or founds a swarm; `more` are options."""
+    given = {
+        "converted_model_name_or_path": model,
+        "dht_prefix": model_id,
+        "host_maddrs": f"/ip4/127.0.0.1/tcp/{port}",
+        "block_indices": layers,
+        "device": "cpu",
+        "torch_dtype": "float32",
+        "quant_type": "none",
+        # It would measure for minutes, and tell a made-up speed of the network; it only ranks nodes.
+        "throughput": 10,
+        **more,
+    }
+    options = [each for name, value in given.items() for each in (f"--{name}", str(value))]
+    joining = ["--initial_peers", *peers] if peers else ["--new_swarm"]
+    return [*options, "--no_auto_relay", "--skip_reachability_check", *joining]
 
 
 def main() -> None:

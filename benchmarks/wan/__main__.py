@@ -5,10 +5,6 @@ python -m benchmarks.wan --profile 50ms --work documents --json
 
 import argparse
 import asyncio
-import json
-import os
-import signal
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,29 +12,17 @@ from typing import Any, get_args
 
 from backend_adapter.petals.settings import Compression
 from benchmarks.wan.clients import CLIENTS, Bench, measured
+from benchmarks.wan.command import ROOT, add_common, count, run
 from benchmarks.wan.figures import Run, figures
 from benchmarks.wan.links import PROFILES
-from benchmarks.wan.programs import swarm
+from benchmarks.wan.programs import our_node, swarm
 from benchmarks.wan.work import conversations
-from hoheit.errors import HoheitError
-from hoheit.home import Home
-from hoheit.petals import launch
 from hoheit.progress import Progress
-from hoheit.settings import Settings
 
-_ROOT = Path(__file__).resolve().parents[2]
 _WORK = ("documents", "free", "code")
 _ALL = "all"
-# The default model is converted into it at first use.
-_HOME = Home(_ROOT / "build" / "benchmarks")
 # A period of their announcements (`SwarmSettings.refresh_s`).
 _IDLE_S = 5.0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,19 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--work", choices=(*_WORK, _ALL), default=_ALL, help="what is asked")
     parser.add_argument(
-        "--model", type=Path, help="directory of a Llama (default SmolLM2, converted once)"
+        "--tokens", type=count, default=48, help="most tokens of an answer (default 48)"
     )
     parser.add_argument(
-        "--tokens", type=_count, default=48, help="most tokens of an answer (default 48)"
-    )
-    parser.add_argument(
-        "--most", type=_count, default=3, help="most conversations of each kind (default 3)"
-    )
-    parser.add_argument(
-        "--rounds",
-        type=_count,
-        default=1,
-        help="how often both clients are measured in turn (default 1); figures are medians",
+        "--most", type=count, default=3, help="most conversations of each kind (default 3)"
     )
     parser.add_argument(
         "--compression",
@@ -75,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         default="NONE",
         help="form of our client's hidden states (default NONE)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON as the last line")
+    add_common(parser)
     return parser
 
 
@@ -87,17 +62,19 @@ async def _measure(
     found: dict[str, Any] = {"profile": profile, "compression": options.compression}
     async with AsyncExitStack() as stack:
         with progress.step(f"{profile}: three nodes"):
-            peers, proxies = await stack.enter_async_context(swarm(python, model, links))
+            nodes = await stack.enter_async_context(swarm(python, model, our_node(model), links))
         with progress.step(f"{profile}: what the nodes send of themselves"):
-            before = sum(each.carried for each in proxies)
+            before = sum(each.carried for each in nodes.proxies)
             await asyncio.sleep(_IDLE_S)
-            idle = sum(each.carried for each in proxies) - before
+            idle = sum(each.carried for each in nodes.proxies) - before
             found["idle_bytes_per_s"] = round(idle / _IDLE_S)
-        bench = Bench(python, model, peers, proxies, options.tokens, options.compression)
+        bench = Bench(
+            python, model, nodes.peers, nodes.proxies, options.tokens, options.compression
+        )
 
         async def one(client: str, kind: str, number: int) -> Run:
             title = f"{profile}: {kind}, round {number} of {options.rounds}, {CLIENTS[client]}"
-            asked = conversations(kind, _ROOT)[: options.most]
+            asked = conversations(kind, ROOT)[: options.most]
             with progress.step(title) as step:
                 return await measured(bench, client, asked, step.update)
 
@@ -111,26 +88,20 @@ async def _measure(
     return found
 
 
+def _all_profiles(
+    options: argparse.Namespace, python: Path, model: Path, progress: Progress
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """The figures of the profile that is asked for, or a list of those of all."""
+    found = [
+        asyncio.run(_measure(each, options, python, model, progress))
+        for each in (PROFILES if options.profile == _ALL else (options.profile,))
+    ]
+    return found if options.profile == _ALL else found[0]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the benchmark and prints its figures, as JSON on the last line with --json."""
-    options = _parser().parse_args(arguments)
-    progress = Progress()
-    kept = os.environ.get("HOHEIT_ENVIRONMENTS_DIR")
-    settings = Settings(environments_dir=Path(kept) if kept else _ROOT / ".environments")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        python = launch.python(_HOME, settings, progress)
-        model = launch.model(options.model, _HOME, settings, progress)
-        found = [
-            asyncio.run(_measure(each, options, python, model, progress))
-            for each in (PROFILES if options.profile == _ALL else (options.profile,))
-        ]
-    except HoheitError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    said = found if options.profile == _ALL else found[0]
-    print(json.dumps(said, indent=None if options.json else 2))
+    run(_parser().parse_args(arguments), _all_profiles)
 
 
 if __name__ == "__main__":

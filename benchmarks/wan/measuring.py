@@ -8,23 +8,18 @@ bytes can be counted there.
 
 import asyncio
 import json
-import os
 import sys
 import time
-import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from backend_adapter.petals import compat
 from backend_adapter.petals.settings import Compression
+from benchmarks.wan.program import carried_out, encoder, say
+from benchmarks.wan.stock import stock_client
 from benchmarks.wan.turns import Encode, Turn, room, turns
-
-# As it comes, Petals' client tries a step that fails again for ever.
-_STOCK_RETRIES = 3
-_STOCK_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -40,62 +35,29 @@ class _Asked:
 
 def main() -> None:
     """Ask what standard input says."""
-    compat.end_with_parent()
     asked = _Asked(**json.loads(sys.stdin.readline()))
-    torch.set_num_threads(1)
-    code = 0
-    try:
-        if asked.client == "stock":
-            _stock(asked)
-        else:
-            asyncio.run(_ours(asked))
-    except Exception:  # noqa: BLE001 - whatever it was, it is told, and the process has to end
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Threads of hivemind would hold up the end; its processes end with this one.
-    os._exit(code)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    if asked.client == "stock":
+        _stock(asked)
+    else:
+        asyncio.run(_ours(asked))
 
 
 def _say_turn(turn: Turn) -> None:
-    _say(json.dumps(asdict(turn)))
+    say(json.dumps(asdict(turn)))
 
 
 def _mark() -> float:
     """Have the bytes counted that were sent until now; the time when that is done."""
-    _say("mark")
+    say("mark")
     if not sys.stdin.readline():
         raise EOFError("nobody counts any more")
     return time.perf_counter()
 
 
-def _encoder(asked: _Asked) -> Encode:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(Path(asked.model) / "tokenizer.json"))
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
 def _stock(asked: _Asked) -> None:
-    compat.mend_hivemind()
-    compat.mend_petals()
-    from petals import AutoDistributedModelForCausalLM
-
-    model: Any = AutoDistributedModelForCausalLM.from_pretrained(
-        asked.model,
-        initial_peers=asked.peers,
-        dht_prefix=asked.model_id,
-        torch_dtype=torch.float32,
-        max_retries=_STOCK_RETRIES,
-        request_timeout=_STOCK_TIMEOUT_S,
-    )
-    _say("joined")
-    encode = _encoder(asked)
+    model = stock_client(asked.model, asked.model_id, asked.peers)
+    say("joined")
+    encode = encoder(asked.model)
     _warm_stock(model, encode)
     for index, conversation in enumerate(asked.conversations):
         with model.inference_session(max_length=room(conversation, asked.tokens, encode)):
@@ -157,10 +119,10 @@ async def _ours(asked: _Asked) -> None:
         open=True,
         compression=asked.compression,
     )
-    ends, eos, encode = Ends(directory), Text(directory).eos, _encoder(asked)
+    ends, eos, encode = Ends(directory), Text(directory).eos, encoder(asked.model)
     async with Swarm(settings) as swarm:
         await swarm.ready(30)
-        _say("joined")
+        say("joined")
         warm = swarm.session(ends.embed, 64)
         await warm.forward(encode("Hello"), 0, last_only=True)
         await warm.close()
@@ -196,4 +158,4 @@ async def _ours(asked: _Asked) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    carried_out(main)

@@ -5,18 +5,20 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wan.links import Link
+from backend_adapter.petals.spans import named
+from benchmarks.wan.links import STAGES, Link
 from benchmarks.wan.proxy import Proxy
 
 MODEL_ID = "wan"
 _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 120.0
-_MIDDLE = 2
+_ORDER = ((2,), (1, 3))
 _STOP_S = 10.0
 _LINE = 1 << 20
 
@@ -61,46 +63,87 @@ async def started(
             await process.wait()
 
 
+@dataclass(frozen=True)
+class Place:
+    """The port that a node listens on, the one that it is reached by, and its layers [start, end), as start:end."""
+
+    port: int
+    reached: int
+    layers: str
+
+    @property
+    def address(self) -> str:
+        """What it announces."""
+        return f"/ip4/127.0.0.1/tcp/{self.reached}"
+
+
+# The arguments of a node's program and the JSON that it is given, for its place and the addresses to join by.
+Program = Callable[[Place, Sequence[str]], tuple[Sequence[str], dict[str, Any]]]
+
+
+@dataclass
+class Nodes:
+    """Running nodes: the addresses to join by, their processes, and the proxies before them."""
+
+    peers: list[str] = field(default_factory=list)
+    processes: list[int] = field(default_factory=list)
+    proxies: list[Proxy] = field(default_factory=list)
+
+
+def our_node(model: Path, **more: Any) -> Program:
+    """A node of this project with the model in a directory."""
+
+    def program(place: Place, peers: Sequence[str]) -> tuple[Sequence[str], dict[str, Any]]:
+        return ["backend_adapter/petals/__main__.py", "node"], {
+            "model": str(model),
+            "model_id": MODEL_ID,
+            "open": True,
+            "port": place.port,
+            "announce": [place.address],
+            "layers": place.layers,
+            "initial_peers": list(peers),
+            "threads": 1,
+            **more,
+        }
+
+    return program
+
+
 @asynccontextmanager
 async def swarm(
-    python: Path, model: Path, links: Sequence[Link]
-) -> AsyncIterator[tuple[list[str], list[Proxy]]]:
-    """One node for each link, reached through it only: the addresses to join by, and the proxies.
+    python: Path, model: Path, program: Program, links: Sequence[Link] | None = None
+) -> AsyncIterator[Nodes]:
+    """A node for each third of the layers, each reached through its link only where there are any.
 
     A connection crosses the link of the side that was dialled. The nodes that come later dial those before them, so
     the middle one comes first: both of its neighbours reach it through its link.
     """
-    peers: list[str] = []
-    proxies: list[Proxy] = []
-    others = [each for each in range(1, len(links) + 1) if each != _MIDDLE]
+    running = Nodes()
+    layers = json.loads((model / "config.json").read_text())["num_hidden_layers"]
     async with AsyncExitStack() as stack:
-        for numbers in ([_MIDDLE], others):
-            nodes = []
+        for numbers in _ORDER:
+            begun = []
             for number in numbers:
-                port = _free_port()
-                proxy = await stack.enter_async_context(Proxy(port, links[number - 1]))
-                proxies.append(proxy)
-                settings = {
-                    "model": str(model),
-                    "model_id": MODEL_ID,
-                    "open": True,
-                    "port": port,
-                    "announce": [f"/ip4/127.0.0.1/tcp/{proxy.port}"],
-                    "layers": f"{number}/{len(links)}",
-                    "initial_peers": peers[:1],
-                    "threads": 1,
-                }
-                part = ["backend_adapter/petals/__main__.py", "node"]
-                node = await stack.enter_async_context(started(python, part, settings))
+                port = reached = _free_port()
+                if links is not None:
+                    proxy = await stack.enter_async_context(Proxy(port, links[number - 1]))
+                    running.proxies.append(proxy)
+                    reached = proxy.port
+                start, end = named(f"{number}/{STAGES}", layers)
+                arguments, given = program(
+                    Place(port, reached, f"{start}:{end}"), running.peers[:1]
+                )
+                node = await stack.enter_async_context(started(python, arguments, given))
                 assert node.stdin is not None  # noqa: S101 - it is a pipe
                 node.stdin.close()
-                nodes.append((node, proxy.port))
-            for node, announced in nodes:
-                peers += await asyncio.wait_for(_addresses(node, announced), _START_S)
+                begun.append((node, reached))
+            for node, reached in begun:
+                running.peers += await asyncio.wait_for(_addresses(node, reached), _START_S)
+                running.processes.append(node.pid)
                 # What it says later is of no use, and must not fill the pipe.
                 reading = asyncio.create_task(_drain(node))
                 stack.callback(reading.cancel)
-        yield peers, proxies
+        yield running
 
 
 async def _addresses(node: asyncio.subprocess.Process, port: int) -> list[str]:
@@ -112,7 +155,7 @@ async def _addresses(node: asyncio.subprocess.Process, port: int) -> list[str]:
             found.append(said.removeprefix("address "))
         if said == "ready":
             if not found or not all(f"/tcp/{port}/" in each for each in found):
-                raise SystemExit(f"A node announces {found} and not its proxy's port {port}.")
+                raise SystemExit(f"A node announces {found} and not the port {port}.")
             return found
     raise SystemExit("A node ended before it was ready; see above why.")
 

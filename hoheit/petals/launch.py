@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 import backend_adapter.petals
 from backend_adapter.embedded.weights import default_weights
-from backend_adapter.petals.settings import SwarmSettings
+from backend_adapter.petals.settings import HUB_NAME, SwarmSettings
 from hoheit import environments
 from hoheit.errors import HoheitError, StartError
 from hoheit.home import Home
@@ -34,7 +34,6 @@ _OF_THE_HUB = (
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
 )
-_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _CONVERT_S = 900
 _PEERS_S = 60.0
@@ -84,15 +83,17 @@ def placed(
 
     `given` on the command line wins: a directory, or the name of a model on the hub, which the part then fetches.
     """
-    named = str(given) if given is not None and not given.exists() else ""
-    hub = named if _HUB.fullmatch(named) else None if given is not None else part.hub
+    if given is not None:
+        on_the_hub = not given.exists() and re.match(HUB_NAME, str(given)) is not None
+        changed = (
+            {"hub": str(given), "model": None} if on_the_hub else {"hub": None, "model": given}
+        )
+        part = part.model_copy(update=changed)
+    hub = part.hub
     if hub is None:
-        directory = model(given or part.model, home, settings, progress)
-        return part.model_copy(update={"hub": None, "model": directory})
-    own = part.model if given is None else None
+        return part.model_copy(update={"model": model(part.model, home, settings, progress)})
     update: dict[str, object] = {
-        "hub": hub,
-        "model": own or home.data / "models" / hub.replace("/", "--"),
+        "model": part.model or home.data / "models" / hub.replace("/", "--")
     }
     if "model_id" not in part.model_fields_set:
         update["model_id"] = hub.partition("@")[0].rpartition("/")[2].lower().replace(".", "-")

@@ -1,6 +1,7 @@
 """Scripted upstreams and adapters in front of them."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from scripted import (
     ScriptedUpstream,
     StartAdapter,
 )
+from topology_tabs import ADMIN, MakeSite, Site
 
 from backend_adapter.settings import AdapterSettings, UpstreamSettings
 
@@ -67,3 +69,25 @@ async def pair(
 ) -> tuple[ScriptedUpstream, ScriptedUpstream]:
     """Two replicas of one model."""
     return upstream, second_upstream
+
+
+@pytest.fixture
+async def make_site(start_adapter: StartAdapter) -> AsyncIterator[MakeSite]:
+    """Start upstreams (name, place, engine, models) and an adapter in front of them."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*wanted: tuple[str, str, str, list[str]], **settings: object) -> Site:
+            upstreams, named = {}, []
+            for name, place, engine, models in wanted:
+                scripted = upstreams[name] = ScriptedUpstream()
+                scripted.models = models
+                runner = await scripted.serve()
+                stack.push_async_callback(runner.cleanup)
+                url = scripted.base_url
+                named.append(UpstreamSettings(name=name, base_url=url, site=place, engine=engine))
+            adapter = start_adapter(admin_key=ADMIN, upstreams=tuple(named), **settings)
+            site = Site(upstreams, adapter)
+            stack.callback(site.go_on.set)
+            return site
+
+        yield make

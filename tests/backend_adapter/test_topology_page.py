@@ -2,147 +2,22 @@
 
 import asyncio
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, Request, async_playwright, expect
+from playwright.async_api import Page, expect
 from scripted import (
     KEY,
     Client,
-    RunningAdapter,
     ScriptedUpstream,
     StartAdapter,
     Turn,
     ask,
-    chunk,
     eventually,
 )
-from yarl import URL
+from topology_tabs import ADMIN, CHAT, HOSTILE, TOWN, MakeSite, Site, tab
 
-from backend_adapter.api import topology_page
 from backend_adapter.settings import AdmissionSettings, UpstreamSettings
-
-CHAT = "/v1/chat/completions"
-ADMIN = "the-admin-key"
-PAGE = Path(topology_page.__file__).parent / "page"
-PICTURES = Path(__file__).resolve().parents[2] / "test-results"
-HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-
-
-@dataclass
-class Site:
-    """Scripted upstreams by name, an adapter in front of them, and what hangs until it is let go."""
-
-    upstreams: dict[str, ScriptedUpstream]
-    adapter: RunningAdapter
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def hang(self, turn: Turn) -> None:
-        await turn.send(chunk({"content": "Moment"}))
-        await self.go_on.wait()
-        await turn.say("!")
-
-
-MakeSite = Callable[..., Awaitable[Site]]
-
-
-@pytest.fixture
-async def make_site(start_adapter: StartAdapter) -> AsyncIterator[MakeSite]:
-    """Start upstreams (name, place, engine, models) and an adapter in front of them."""
-    async with AsyncExitStack() as stack:
-
-        async def make(*wanted: tuple[str, str, str, list[str]], **settings: object) -> Site:
-            upstreams, named = {}, []
-            for name, place, engine, models in wanted:
-                scripted = upstreams[name] = ScriptedUpstream()
-                scripted.models = models
-                runner = await scripted.serve()
-                stack.push_async_callback(runner.cleanup)
-                url = scripted.base_url
-                named.append(UpstreamSettings(name=name, base_url=url, site=place, engine=engine))
-            adapter = start_adapter(admin_key=ADMIN, upstreams=tuple(named), **settings)
-            site = Site(upstreams, adapter)
-            stack.callback(site.go_on.set)
-            return site
-
-        yield make
-
-
-@dataclass
-class Tab:
-    """One tab of a browser, and what it asked other hosts for or complained about."""
-
-    page: Page
-    address: str
-    foreign: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
-
-    async def enter(self, key: str = ADMIN) -> None:
-        await self.page.goto(f"{self.address}/topology")
-        await self.page.fill("#key", key)
-        await self.page.click("#login button[type=submit]")
-
-    def card(self, name: str):
-        return self.page.locator(".card").filter(has=self.page.locator(f"h3:text-is('{name}')"))
-
-    def figure(self, upstream: str, name: str) -> Locator:
-        return self.card(upstream).locator(f".figures [data-key={name}] dd")
-
-    async def picture(self, name: str) -> None:
-        PICTURES.mkdir(exist_ok=True)
-        await self.page.screenshot(path=PICTURES / f"topology-{name}.png", full_page=True)
-
-
-@asynccontextmanager
-async def tab(
-    adapter: RunningAdapter,
-    *,
-    locale: str = "en-GB",
-    width: int = 1600,
-    height: int = 1000,
-    scheme: str = "light",
-) -> AsyncIterator[Tab]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert executable, "the browser tests need chromium on the PATH"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
-        )
-        context = await browser.new_context(
-            locale=locale, viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        context.set_default_timeout(15_000)
-        found = Tab(await context.new_page(), adapter.url)
-
-        def note(request: Request) -> None:
-            if not request.url.startswith((adapter.url, "data:")):
-                found.foreign.add(request.url)
-
-        found.page.on("request", note)
-        found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        found.page.on(
-            "console",
-            lambda message: (
-                found.complaints.append(message.text) if "Security" in message.text else None
-            ),
-        )
-        try:
-            yield found
-        finally:
-            await browser.close()
-
-
-TOWN = (
-    ("embedded", "Rathaus Lindenau", "llama.cpp", ["smollm2-135m"]),
-    ("north-1", "Rechenzentrum Nord", "vllm", ["gpt-oss-120b", "qwen3-235b-a22b-instruct"]),
-    ("north-2", "Rechenzentrum Nord", "vllm", ["gpt-oss-120b"]),
-    ("campus", "Universität Weststadt", "petals", ["gpt-oss-120b"]),
-)
 
 
 @pytest.mark.parametrize(
@@ -377,50 +252,6 @@ async def test_it_speaks_the_language_of_its_reader(
         await seen.page.goto(f"{seen.address}/topology")
         await expect(seen.page.locator("h1")).to_have_text(f"Hoheit {title}")
         assert await seen.page.locator("html").get_attribute("lang") == lang
-
-
-def test_both_languages_say_the_same() -> None:
-    texts = (PAGE / "texts.js").read_text("utf-8")
-    english, german = (
-        {
-            key: sorted(re.findall(r"\{(\w+)\}", said))
-            for key, said in re.findall(r"^  (\w+):\s+\"(.*)\",$", block, re.MULTILINE)
-        }
-        for block in re.findall(r"const (?:EN|DE) = \{\n(.*?)\n\};", texts, re.DOTALL)
-    )
-    assert len(english) > 50
-    assert english == german
-
-
-@pytest.mark.parametrize("path", ["/topology", "/topology/main.js", "/topology/topology.css"])
-async def test_the_page_may_run_nothing_but_its_own_files(
-    make_site: MakeSite, client: Client, path: str
-) -> None:
-    site = await make_site(*TOWN[:1])
-    reply = await client.get(site.adapter, path, key=None)
-    assert reply.status == 200
-    policy = dict(
-        each.strip().split(" ", 1) for each in reply.headers["content-security-policy"].split(";")
-    )
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
-    assert policy["require-trusted-types-for"] == "'script'"
-    assert reply.headers["x-content-type-options"] == "nosniff"
-    assert not re.search(
-        r"<script(?![^>]* src=)|\son\w+=|style=|https?://(?!host:8000)", reply.text
-    )
-
-
-@pytest.mark.parametrize(
-    "name", ["nothing.js", "..%2Ftopology.py", "..", "%2e%2e%2fservices.py", "topology.html%00"]
-)
-async def test_no_other_file_is_served(make_site: MakeSite, client: Client, name: str) -> None:
-    site = await make_site(*TOWN[:1])
-    address = URL(f"{site.adapter.url}/topology/{name}", encoded=True)
-    async with client.session.get(address, allow_redirects=False) as response:
-        assert response.status == 404
-        assert "import" not in await response.text()
 
 
 async def topology(client: Client, site: Site) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from session_nodes import ROOT, Node, Nodes, free_port
 
+from benchmarks.users.stock_node import server_arguments
+
 _ANSWER_S = 120.0
 # Stock nodes and clients show no key.
 OPEN = {"open": True, "key_file": None}
@@ -17,34 +19,21 @@ OPEN = {"open": True, "key_file": None}
 def begin_stock(nodes: Nodes, layers: str) -> Node:
     """A server of the released Petals with these layers, which joins the others; not awaited."""
     folder = nodes.key.parent
-    given = {
-        "converted_model_name_or_path": str(nodes.model),
-        "dht_prefix": "tiny",
-        "host_maddrs": f"/ip4/127.0.0.1/tcp/{free_port()}",
-        "block_indices": layers,
-        "device": "cpu",
-        "torch_dtype": "float32",
-        "quant_type": "none",
-        # It would measure for minutes; it only ranks nodes.
-        "throughput": "10",
-        "attn_cache_tokens": "8192",
-        "num_handlers": "1",
-        "update_period": "2",
-        "public_name": f"stock {layers}",
-    }
-    options = [each for name, value in given.items() for each in (f"--{name}", value)]
     peers = [each.address for each in nodes.all[:2] if each.address]
+    arguments = server_arguments(
+        nodes.model,
+        "tiny",
+        layers,
+        free_port(),
+        peers,
+        attn_cache_tokens=8192,
+        num_handlers=1,
+        update_period=2,
+        public_name=f"stock {layers}",
+    )
     process = _program(
         "benchmarks.users.stock_node",
-        {
-            "arguments": [
-                *options,
-                "--no_auto_relay",
-                "--skip_reachability_check",
-                "--initial_peers",
-                *peers,
-            ]
-        },
+        {"arguments": arguments},
         folder / f"stock-{len(nodes.all)}.log",
     )
     node = Node(process, layers, folder / "nobody.orders", lambda: begin_stock(nodes, layers))

@@ -3,6 +3,7 @@
 from benchmarks import adapter, questions
 from benchmarks.faults import __main__ as faults
 from benchmarks.gateway import __main__ as gateway
+from benchmarks.users import __main__ as users
 from benchmarks.wan import __main__ as wan
 
 if __name__ == "__main__":
@@ -11,3 +12,4 @@ if __name__ == "__main__":
     faults.main([])
     gateway.main([])
     wan.main([])
+    users.main([])

@@ -1,18 +1,15 @@
-"""Processor time of a program and of all that it started, from /proc."""
+"""Processor time of a program and of all that it started."""
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+
+import psutil
 
 _DAEMON = "p2pd"
 # The daemon's socket is named for the program that it serves (`compat.mend_hivemind`): its parent may be gone.
-_OWNER = re.compile(rb"-listen=/unix/tmp/hoheit-p2p-(\d+)-")
-# Behind the command: state is field 0, the parent 1; see proc_pid_stat(5).
-_PARENT, _USER, _SYSTEM = 1, 11, 12
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_OWNER = re.compile(r"-listen=/unix/tmp/hoheit-p2p-(\d+)-")
 
 
 @dataclass(frozen=True)
@@ -24,27 +21,19 @@ class Used:
     seconds: float
 
 
-def parse(stat: str) -> Used:
-    """What a line of /proc/PID/stat says; the command may hold spaces and brackets."""
-    command = stat[stat.index("(") + 1 : stat.rindex(")")]
-    fields = stat[stat.rindex(")") + 1 :].split()
-    ticks = int(fields[_USER]) + int(fields[_SYSTEM])
-    return Used(int(fields[_PARENT]), command, ticks / _TICKS_PER_S)
-
-
-def processes(proc: Path = Path("/proc")) -> dict[int, Used]:
+def processes() -> dict[int, Used]:
     """All processes there are, by number; a daemon's parent is the program that it serves."""
     found = {}
-    for entry in proc.iterdir():
-        if entry.name.isdecimal():
-            try:
-                process = parse((entry / "stat").read_text())
-                if process.command == _DAEMON:
-                    owner = _OWNER.search((entry / "cmdline").read_bytes())
-                    process = replace(process, parent=int(owner[1])) if owner else process
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found[int(entry.name)] = process
+    for process in psutil.process_iter(["ppid", "name", "cpu_times", "cmdline"]):
+        told = process.info
+        # One that has just ended tells nothing any more.
+        if told["cpu_times"] is None:
+            continue
+        parent = told["ppid"]
+        if told["name"] == _DAEMON and (owner := _OWNER.search(" ".join(told["cmdline"] or ()))):
+            parent = int(owner[1])
+        seconds = told["cpu_times"].user + told["cpu_times"].system
+        found[process.pid] = Used(parent, told["name"], seconds)
     return found
 
 

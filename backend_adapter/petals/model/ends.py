@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import embedding
 
 from backend_adapter.petals.errors import WeightsError
+from backend_adapter.petals.matrix import Matrix
 from backend_adapter.petals.model.together import Together
-from backend_adapter.petals.product import product
 from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.tensors import read_tensors
 
@@ -33,7 +33,7 @@ class Ends:
                 "Name a complete model's directory.",
             )
         self._embed, self._norm = read[_EMBED], read[_NORM]
-        self._head = self._embed if tied else read[_HEAD]
+        self._head = Matrix(self._embed if tied else read[_HEAD])
         self.vocabulary, self.width = self._head.shape
         self._together = Together(self._scores)
 
@@ -52,4 +52,4 @@ class Ends:
     def _scores(self, states: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             exact = states * torch.rsqrt(states.pow(2).mean(-1, keepdim=True) + self.shape.eps)
-            return product(exact * self._norm, self._head)
+            return self._head(exact * self._norm)

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention, silu
 
 from backend_adapter.petals.errors import WeightsError
-from backend_adapter.petals.product import product
+from backend_adapter.petals.matrix import Matrix
 from backend_adapter.petals.shape import Shape, inverse_frequencies
 from backend_adapter.petals.tensors import read_tensors
 
@@ -72,15 +72,15 @@ class Layer:
             return read[head + name].to(device)
 
         self.before, self.after = take(_NAMES["before"]), take(_NAMES["after"])
-        self.qkv = torch.cat([take(_NAMES[each]) for each in "qkv"])
-        self.out = take(_NAMES["o"])
-        self.gate_up = torch.cat([take(_NAMES["gate"]), take(_NAMES["up"])])
-        self.down = take(_NAMES["down"])
-        self.bias = (
+        bias = (
             torch.cat([take(_BIASES[each]) for each in "qkv"])
             if head + _BIASES["q"] in read
             else None
         )
+        self.qkv = Matrix(torch.cat([take(_NAMES[each]) for each in "qkv"]), bias)
+        self.out = Matrix(take(_NAMES["o"]))
+        self.gate_up = Matrix(torch.cat([take(_NAMES["gate"]), take(_NAMES["up"])]))
+        self.down = Matrix(take(_NAMES["down"]))
         self.q_norm = take(_NORMS["q"]) if head + _NORMS["q"] in read else None
         self.k_norm = take(_NORMS["k"]) if head + _NORMS["k"] in read else None
 
@@ -147,10 +147,8 @@ class Layers:
         for index in range(first, last):
             layer = self._layers[index - self.start]
             states = states + self._attention(layer, states, segments, masks, index - first, turn)
-            gate, up = product(rms_norm(states, layer.after, self.shape.eps), layer.gate_up).chunk(
-                2, dim=-1
-            )
-            states = states + product(silu(gate) * up, layer.down)
+            gate, up = layer.gate_up(rms_norm(states, layer.after, self.shape.eps)).chunk(2, dim=-1)
+            states = states + layer.down(silu(gate) * up)
         return states
 
     def _attention(
@@ -163,7 +161,7 @@ class Layers:
         turn: tuple[torch.Tensor, torch.Tensor],
     ) -> torch.Tensor:
         shape, tokens = self.shape, states.shape[0]
-        mixed = product(rms_norm(states, layer.before, shape.eps), layer.qkv, layer.bias)
+        mixed = layer.qkv(rms_norm(states, layer.before, shape.eps))
         heads = mixed.reshape(tokens, -1, shape.head_width)
         query, key, value = heads.split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
@@ -187,7 +185,7 @@ class Layers:
             )
             begin = here.stop
         attended = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        return product(attended.reshape(tokens, -1), layer.out)
+        return layer.out(attended.reshape(tokens, -1))
 
 
 def _mask(segment: Segment, device: torch.device) -> torch.Tensor | None:

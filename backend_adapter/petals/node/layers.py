@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention, silu
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 from backend_adapter.petals.errors import WeightsError
 from backend_adapter.petals.matrix import Matrix
@@ -86,7 +86,10 @@ class Layer:
 
 
 class Rotary:
-    """Cosines and sines of every position's angles, for as many positions as were asked for yet."""
+    """Cosines and sines of every position's angles, for as many positions as were asked for yet.
+
+    A head's halves are the two coordinates that are turned, so the first half's sines are negative.
+    """
 
     def __init__(self, shape: Shape, dtype: torch.dtype, device: str) -> None:
         self._frequencies = torch.tensor(inverse_frequencies(shape), dtype=torch.float64)
@@ -95,28 +98,15 @@ class Rotary:
 
     def _grow(self, positions: int) -> None:
         angles = torch.outer(torch.arange(positions, dtype=torch.float64), self._frequencies)
-        angles = torch.cat([angles, angles], dim=-1)
-        self._cos = angles.cos().to(self._dtype).to(self._device)
-        self._sin = angles.sin().to(self._dtype).to(self._device)
+        cos, sin = angles.cos(), angles.sin()
+        self._cos = torch.cat([cos, cos], dim=-1).to(self._dtype).to(self._device)
+        self._sin = torch.cat([-sin, sin], dim=-1).to(self._dtype).to(self._device)
 
     def at(self, positions: torch.Tensor, last: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines [tokens, 1, head_width] at `positions`, of which `last` is the largest."""
+        """Cosines and signed sines [tokens, 1, head_width] at `positions`, of which `last` is the largest."""
         while last >= self._cos.shape[0]:
             self._grow(2 * self._cos.shape[0])
         return self._cos[positions, None], self._sin[positions, None]
-
-
-def rms_norm(states: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    """Zhang, Sennrich, "Root Mean Square Layer Normalization" (2019), in float32."""
-    exact = states.float()
-    scaled = exact * torch.rsqrt(exact.pow(2).mean(-1, keepdim=True) + eps)
-    return weight * scaled.to(states.dtype)
-
-
-def _turn(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    half = states.shape[-1] // 2
-    turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
-    return states * cos + turned * sin
 
 
 class Layers:
@@ -147,7 +137,7 @@ class Layers:
         for index in range(first, last):
             layer = self._layers[index - self.start]
             states = states + self._attention(layer, states, segments, masks, index - first, turn)
-            gate, up = layer.gate_up(rms_norm(states, layer.after, self.shape.eps)).chunk(2, dim=-1)
+            gate, up = layer.gate_up(self._normed(states, layer.after)).chunk(2, dim=-1)
             states = states + layer.down(silu(gate) * up)
         return states
 
@@ -161,31 +151,44 @@ class Layers:
         turn: tuple[torch.Tensor, torch.Tensor],
     ) -> torch.Tensor:
         shape, tokens = self.shape, states.shape[0]
-        mixed = layer.qkv(rms_norm(states, layer.before, shape.eps))
+        mixed = layer.qkv(self._normed(states, layer.before))
         heads = mixed.reshape(tokens, -1, shape.head_width)
-        query, key, value = heads.split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
+        turned, value = heads.split([shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
-            query = rms_norm(query, layer.q_norm, shape.eps)
-            key = rms_norm(key, layer.k_norm, shape.eps)
-        query, key = _turn(query, *turn), _turn(key, *turn)
+            query, key = turned.split([shape.heads, shape.kv_heads], dim=1)
+            turned = torch.cat(
+                [self._normed(query, layer.q_norm), self._normed(key, layer.k_norm)], dim=1
+            )
+        cos, sin = turn
+        turned = turned * cos + turned.roll(shape.head_width // 2, dims=-1) * sin
+        query, key = turned.split([shape.heads, shape.kv_heads], dim=1)
         outputs, begin = [], 0
         for segment, mask in zip(segments, masks, strict=True):
             here, end = slice(begin, begin + segment.count), segment.start + segment.count
             keys, values = segment.cache.keys[place], segment.cache.values[place]
             keys[:, segment.start : end] = key[here].transpose(0, 1)
             values[:, segment.start : end] = value[here].transpose(0, 1)
-            outputs.append(
-                scaled_dot_product_attention(
-                    query[here].transpose(0, 1)[None],
-                    keys[None, :, :end],
-                    values[None, :, :end],
-                    attn_mask=mask,
-                    enable_gqa=True,
-                )[0].transpose(0, 1)
-            )
+            outputs.append(_attended(query[here], keys[:, :end], values[:, :end], mask))
             begin = here.stop
         attended = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return layer.out(attended.reshape(tokens, -1))
+
+    def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Zhang, Sennrich, "Root Mean Square Layer Normalization" (2019)."""
+        return rms_norm(states, weight.shape, weight, self.shape.eps)
+
+
+def _attended(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Of each token's heads [tokens, heads, head_width], what they find in [kv_heads, positions, head_width]."""
+    if mask is None:
+        # It looks at everything, so the heads that share keys are as good as tokens: nothing has to be repeated.
+        grouped = query.reshape(1, keys.shape[0], -1, query.shape[-1])
+        return scaled_dot_product_attention(grouped, keys[None], values[None]).reshape(query.shape)
+    return scaled_dot_product_attention(
+        query.transpose(0, 1)[None], keys[None], values[None], attn_mask=mask, enable_gqa=True
+    )[0].transpose(0, 1)
 
 
 def _mask(segment: Segment, device: torch.device) -> torch.Tensor | None:

@@ -7,7 +7,7 @@ from torch.nn.functional import linear
 # way round it copies them into another order first.
 _FEW = range(2, 9)
 # What a row of weights may change by in float16, as a share of its length: less than float32's own rounding makes
-# of a product. Weights in bfloat16 change only where they are smaller than 2**-14, float16's smallest normal number.
+# of a product. Weights in bfloat16 change only where they are below float16's smallest normal number, 2**-14.
 _AS_GOOD = 2.0**-22
 
 

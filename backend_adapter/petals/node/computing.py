@@ -8,24 +8,18 @@ import asyncio
 import queue
 import threading
 import time
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from backend_adapter.petals.node.layers import Cache, Layers, Segment
+from backend_adapter.petals.node.rhythm import Rhythm
 
 # So many tokens one round takes at the most; a longer step waits for the next one with its rest.
 _ROUND_TOKENS = 128
 # A step of at most so many tokens is somebody's next tokens, which do not wait for a prefill.
 _SHORT = 32
-# Sessions that were computed so lately are likely to have their next step soon, in seconds.
-_LATELY_S = 0.5
-# For those a round waits, up to this share of what the last one took, and so many seconds at the most: together
-# they cost little more than one.
-_WAIT_SHARE = 0.2
-_WAIT_S = 0.005
 
 
 @dataclass(eq=False)
@@ -41,6 +35,7 @@ class Step:
     first: int
     last: int
     future: asyncio.Future[torch.Tensor]
+    arrived: float = field(default_factory=time.monotonic)
     abandoned: bool = False
     done: int = 0
     outputs: list[torch.Tensor] = field(default_factory=list)
@@ -57,9 +52,7 @@ class Computing:
         self._layers = layers
         self._loop = asyncio.get_running_loop()
         self._arrived: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
-        # Of sessions that are open, when they were computed last.
-        self._computed = weakref.WeakKeyDictionary[Cache, float]()
-        self._wait_s = 0.0
+        self._rhythm = Rhythm()
         self._thread = threading.Thread(target=self._run, name="computing", daemon=True)
         self._thread.start()
 
@@ -84,10 +77,7 @@ class Computing:
             began = time.monotonic()
             chosen = choose(waiting)
             self._round(chosen)
-            ended = time.monotonic()
-            self._wait_s = min(_WAIT_S, _WAIT_SHARE * (ended - began))
-            for each in waiting:
-                self._computed[each.cache] = ended
+            self._rhythm.computed(time.monotonic() - began)
             # Two long prefills take turns, so that a shorter one does not wait for all of a longer one.
             had_turn = {step for step, _ in chosen}
             left = [each for each in waiting if each.left and not each.future.done()]
@@ -95,12 +85,13 @@ class Computing:
 
     def _take(self, waiting: list[Step]) -> bool:
         """Add to `waiting` what has come, and what is likely to come in a moment; False at the end."""
-        until = None
+        since = None
         while True:
             patience = None
             if waiting:
-                until = until or time.monotonic() + self._wait_s
-                patience = max(0.0, until - time.monotonic()) if self._more_are_due(waiting) else 0
+                now = time.monotonic()
+                since = since or now
+                patience = self._rhythm.patience_s({each.cache for each in waiting}, since, now)
             try:
                 step = (
                     self._arrived.get(timeout=patience)
@@ -114,12 +105,8 @@ class Computing:
                 continue
             if step is None:
                 return False
+            self._rhythm.came(step.cache, step.arrived)
             waiting.append(step)
-
-    def _more_are_due(self, waiting: Sequence[Step]) -> bool:
-        """Whether other sessions than those that wait were computed lately."""
-        lately, caches = time.monotonic() - _LATELY_S, {each.cache for each in waiting}
-        return any(when > lately and cache not in caches for cache, when in self._computed.items())
 
     def _round(self, chosen: Sequence[tuple[Step, int]]) -> None:
         groups: dict[tuple[int, int], list[tuple[Step, int]]] = {}

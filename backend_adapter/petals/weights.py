@@ -34,7 +34,7 @@ _OTHER_NAMES = {
     "output_norm": "model.norm",
     "output": "lm_head",
 }
-# Of the numbers: eight times as exact as bfloat16, which most models are given away in, and half as large as float32.
+# Of the numbers: eight times as exact as bfloat16, in which most models come, and half as large as float32.
 _KIND = "float16"
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 

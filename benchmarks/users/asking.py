@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from benchmarks.users.prompts import prompts
-from benchmarks.wan.program import carried_out, encoder, say
+from benchmarks.wan.program import carried_out, encoder, joined, say
 from benchmarks.wan.stock import stock_client
 
 _WARM_TOKENS = 4
@@ -55,7 +55,7 @@ def main() -> None:
 
 def _answer(ask: Callable[[int], list[list[int]]]) -> None:
     """Have `ask` answer numbers of users until there are no more."""
-    say("joined")
+    joined()
     for line in sys.stdin:
         began = time.perf_counter()
         ids = ask(int(line))

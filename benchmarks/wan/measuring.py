@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from backend_adapter.petals.settings import Compression
-from benchmarks.wan.program import carried_out, encoder, say
+from benchmarks.wan.program import carried_out, encoder, joined, say
 from benchmarks.wan.stock import stock_client
 from benchmarks.wan.turns import Encode, Turn, room, turns
 
@@ -56,7 +56,7 @@ def _mark() -> float:
 
 def _stock(asked: _Asked) -> None:
     model = stock_client(asked.model, asked.model_id, asked.peers)
-    say("joined")
+    joined()
     encode = encoder(asked.model)
     _warm_stock(model, encode)
     for index, conversation in enumerate(asked.conversations):
@@ -122,7 +122,7 @@ async def _ours(asked: _Asked) -> None:
     ends, eos, encode = Ends(directory), Text(directory).eos, encoder(asked.model)
     async with Swarm(settings) as swarm:
         await swarm.ready(30)
-        say("joined")
+        joined()
         warm = swarm.session(ends.embed, 64)
         await warm.forward(encode("Hello"), 0, last_only=True)
         await warm.close()

@@ -1,5 +1,6 @@
 """What the programs that benchmarks start in the swarm's environment have in common."""
 
+import gc
 import os
 import sys
 import traceback
@@ -34,6 +35,13 @@ def encoder(model: str) -> Callable[[str], list[int]]:
 
     tokenizer = Tokenizer.from_file(str(Path(model) / "tokenizer.json"))
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def joined() -> None:
+    """Tell that the client is in the swarm. What it loaded is left to no collection in the middle of an answer."""
+    gc.collect()
+    gc.freeze()
+    say("joined")
 
 
 def say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Runs one node until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -160,6 +161,9 @@ async def _node(
                 say(f"address {address}")
             if settings.address_file is not None:
                 await asyncio.to_thread(_leave_address, settings.address_file, addresses)
+            # The collector would walk over all that was loaded while every session waits.
+            gc.collect()
+            gc.freeze()
             say("ready")
             healthy.set()
             await asyncio.Event().wait()

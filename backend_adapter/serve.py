@@ -11,7 +11,7 @@ from backend_adapter.api.push import PushingProtocol
 from backend_adapter.app import create_app
 from backend_adapter.errors import SettingsError
 from backend_adapter.reload import Watch
-from backend_adapter.serving import listen, stop
+from backend_adapter.serving import freeze_loaded, listen, stop
 from backend_adapter.settings import AdapterSettings
 
 # How long requests in progress may go on after the signal to stop, in seconds.
@@ -48,9 +48,7 @@ def serve(settings: AdapterSettings, watch: Watch | None = None) -> None:
         # uvicorn stops cleanly on these signals, then raises them again for whoever handled them before.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        # What is loaded now stays: the collector need not walk over it with every request.
-        gc.collect()
-        gc.freeze()
+        freeze_loaded()
         # An answer leaves no cycles behind, so there is little to be found by looking often.
         gc.set_threshold(*_GC_THRESHOLDS)
         uvicorn.Server(config).run(sockets=[listening])

@@ -1,6 +1,7 @@
-"""What the adapter and the gateway to a swarm share as HTTP servers: listening, stopping, noticing who leaves."""
+"""What the servers share: listening, stopping, noticing who leaves, and no pauses for garbage."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -22,6 +23,15 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     """A socket that listens before the server starts, so that a used port is told as such. Raises OSError."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(address[:2], family=family, backlog=backlog)
+
+
+def freeze_loaded() -> None:
+    """Have the garbage collector leave alone what is loaded now.
+
+    It would walk over all of it again and again, and meanwhile no answer goes on.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def stop(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,5 @@
 """What the programs that benchmarks start in the swarm's environment have in common."""
 
-import gc
 import os
 import sys
 import traceback
@@ -11,6 +10,7 @@ from typing import NoReturn
 import torch
 
 from backend_adapter.petals import compat
+from backend_adapter.serving import freeze_loaded
 
 
 def carried_out(work: Callable[[], None]) -> NoReturn:
@@ -39,8 +39,7 @@ def encoder(model: str) -> Callable[[str], list[int]]:
 
 def joined() -> None:
     """Tell that the client is in the swarm. What it loaded is left to no collection in the middle of an answer."""
-    gc.collect()
-    gc.freeze()
+    freeze_loaded()
     say("joined")
 
 

@@ -1,7 +1,6 @@
 """Runs the gateway until it is told to stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -26,7 +25,7 @@ from backend_adapter.petals.gateway.app import Gateway
 from backend_adapter.petals.gateway.joining import Local, joined, load
 from backend_adapter.petals.gateway.parts import Parts, crowded
 from backend_adapter.petals.settings import GatewaySettings
-from backend_adapter.serving import listen, stop
+from backend_adapter.serving import freeze_loaded, listen, stop
 
 # How long answers may go on after the signal to stop, in seconds; leaving the swarm takes its time as well.
 _GRACE_S = 1
@@ -119,9 +118,7 @@ class Running:
         threads = ThreadPoolExecutor(self._settings.parallel + _OTHER_THREADS)
         asyncio.get_running_loop().set_default_executor(threads)
         local = await load(self._settings, self._say)
-        # The collector would walk over all that was loaded, for a fifth of a second in which no answer goes on.
-        gc.collect()
-        gc.freeze()
+        freeze_loaded()
         while True:
             try:
                 await self._joined(local)

@@ -91,7 +91,9 @@ class Computing:
             if waiting:
                 now = time.monotonic()
                 since = since or now
-                patience = self._rhythm.patience_s({each.cache for each in waiting}, since, now)
+                patience = self._rhythm.patience_s(
+                    {each.cache for each in waiting}, sum(each.left for each in waiting), since, now
+                )
             try:
                 step = (
                     self._arrived.get(timeout=patience)

@@ -153,14 +153,14 @@ class Layers:
         shape, tokens = self.shape, states.shape[0]
         mixed = layer.qkv(self._normed(states, layer.before))
         heads = mixed.reshape(tokens, -1, shape.head_width)
-        turned, value = heads.split([shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
+        still, value = heads.split([shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
-            query, key = turned.split([shape.heads, shape.kv_heads], dim=1)
-            turned = torch.cat(
+            query, key = still.split([shape.heads, shape.kv_heads], dim=1)
+            still = torch.cat(
                 [self._normed(query, layer.q_norm), self._normed(key, layer.k_norm)], dim=1
             )
         cos, sin = turn
-        turned = turned * cos + turned.roll(shape.head_width // 2, dims=-1) * sin
+        turned = still * cos + still.roll(shape.head_width // 2, dims=-1) * sin
         query, key = turned.split([shape.heads, shape.kv_heads], dim=1)
         outputs, begin = [], 0
         for segment, mask in zip(segments, masks, strict=True):
@@ -183,7 +183,8 @@ def _attended(
 ) -> torch.Tensor:
     """Of each token's heads [tokens, heads, head_width], what they find in [kv_heads, positions, head_width]."""
     if mask is None:
-        # It looks at everything, so the heads that share keys are as good as tokens: nothing has to be repeated.
+        # A single token, which looks at everything: the heads that share keys are as good as tokens, and no key is
+        # repeated.
         grouped = query.reshape(1, keys.shape[0], -1, query.shape[-1])
         return scaled_dot_product_attention(grouped, keys[None], values[None]).reshape(query.shape)
     return scaled_dot_product_attention(

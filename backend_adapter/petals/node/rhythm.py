@@ -11,6 +11,8 @@ _LATELY_S = 1.0
 # little, and from then on its session's steps come along with the others'.
 _ROUNDS = 2.0
 _LONGEST_S = 0.05
+# With more tokens, a round's time goes into computing and not into reading weights: one more saves nothing.
+_MANY = 32
 # Steps are late by so many rounds before they are not waited for any more.
 _LATE_ROUNDS = 1.0
 # A round does not wait for more than this share of the sessions: while it is computed, the others are at the other
@@ -40,11 +42,14 @@ class Rhythm:
         """A round took so long."""
         self._round_s = seconds
 
-    def patience_s(self, here: Collection[object], since: float, now: float) -> float:
-        """How long a round with steps of the sessions `here` waits for one more, if it has waited since then."""
+    def patience_s(self, here: Collection[object], tokens: int, since: float, now: float) -> float:
+        """How long a round with so many `tokens` of the sessions `here` waits for one more step.
+
+        It has waited since `since`.
+        """
         asking = sum(now - last < _LATELY_S for last in self._last.values())
         until = since + min(_LONGEST_S, _ROUNDS * self._round_s)
-        if len(here) >= _ENOUGH * asking or until <= now:
+        if tokens > _MANY or len(here) >= _ENOUGH * asking or until <= now:
             return 0.0
         late = now - _LATE_ROUNDS * self._round_s
         due = any(

@@ -1,7 +1,6 @@
 """Runs one node until it is told to stop."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from backend_adapter.petals.settings import NodeSettings
 from backend_adapter.petals.shape import Shape, read_shape
 from backend_adapter.petals.spans import Span, coverage, named, neediest
 from backend_adapter.petals.weights import check_directory
+from backend_adapter.serving import freeze_loaded
 
 _READ_S = 30.0
 _MEASURED_STEPS = 8
@@ -161,9 +161,7 @@ async def _node(
                 say(f"address {address}")
             if settings.address_file is not None:
                 await asyncio.to_thread(_leave_address, settings.address_file, addresses)
-            # The collector would walk over all that was loaded while every session waits.
-            gc.collect()
-            gc.freeze()
+            freeze_loaded()
             say("ready")
             healthy.set()
             await asyncio.Event().wait()

@@ -33,6 +33,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "open-webui": ("open-webui",),
     "open-webui-full": ("torch", "open-webui-full"),
     "petals": ("torch", "petals"),
+    "vllm": ("torch", "vllm"),
+    "vllm-gpu": ("vllm-gpu",),
 }
 
 _MARKERS = "installed-lists"

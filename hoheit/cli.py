@@ -16,6 +16,7 @@ from hoheit.home import Home, find
 from hoheit.orphans import end_with_parent
 from hoheit.petals.cli import app as petals
 from hoheit.progress import Progress
+from hoheit.vllm.cli import app as vllm
 from mcp_servers.errors import SiteError
 
 if TYPE_CHECKING:  # `hoheit --help` need not wait for every part's imports
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(petals)
+app.add_typer(vllm)
 
 SettingsOption = Annotated[
     Path | None,
@@ -52,16 +54,24 @@ def _example(command: str) -> str:
     return f"Example: `{command}`"
 
 
-@app.command(epilog=_example("hoheit up --model ~/models/qwen3-8b.gguf"))
+@app.command(
+    epilog="Example: `hoheit up --model ~/models/qwen3-8b.gguf`, "
+    "`hoheit up --engine vllm --model Qwen/Qwen3-8B`"
+)
 def up(
     settings: SettingsOption = None,
     model: Annotated[
-        Path | None, typer.Option(help="A GGUF file for the embedded engine, instead of SmolLM2.")
+        str | None,
+        typer.Option(
+            help="Another model than SmolLM2: a GGUF file for the embedded engine; for a swarm and for vLLM a "
+            "directory in Hugging Face's form, or a name on the hub (org/name)."
+        ),
     ] = None,
     engine: Annotated[
-        Literal["embedded", "petals"] | None,
+        Literal["embedded", "petals", "vllm"] | None,
         typer.Option(
-            help="What answers: the embedded engine, or a swarm of four nodes on this machine."
+            help="What answers: the embedded engine, a swarm of four nodes on this machine, or vLLM on its GPUs, "
+            "without any on its processors."
         ),
     ] = None,
     full: Annotated[
@@ -73,8 +83,6 @@ def up(
     from hoheit.up import up as run
 
     # Variables, because every part reads its settings for itself.
-    if model:
-        os.environ["HOHEIT_EMBEDDED__MODEL"] = str(model.expanduser().absolute())
     if engine:
         os.environ["HOHEIT_ENGINE"] = engine
     if full:
@@ -82,7 +90,18 @@ def up(
     if settings:
         os.environ["HOHEIT_SETTINGS"] = str(settings.absolute())
     home = find(os.environ)
+    if model:
+        os.environ.update(_model_variable(load(home, settings).engine, model))
     run(home, load(home, settings), Progress())
+
+
+def _model_variable(engine: str, model: str) -> dict[str, str]:
+    """What tells the parts of an engine which model; what lies on this machine by its whole path."""
+    path = Path(model).expanduser()
+    source = str(path.absolute()) if path.exists() else model
+    if engine == "petals":
+        return {f"HOHEIT_PETALS__NODE__{'MODEL' if path.exists() else 'HUB'}": source}
+    return {"HOHEIT_VLLM__MODEL" if engine == "vllm" else "HOHEIT_EMBEDDED__MODEL": source}
 
 
 @app.command(epilog=_example("hoheit down"))

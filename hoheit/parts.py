@@ -47,6 +47,10 @@ def _parts(settings: Settings) -> Iterator[Part]:
         from hoheit.petals.parts import swarm_parts
 
         yield from swarm_parts(settings.petals)
+    elif settings.engine == "vllm":
+        from hoheit.vllm.parts import server_parts
+
+        yield from server_parts(settings.vllm)
     elif settings.embedded.enabled:
         yield Part("embedded", "embedded", settings.embedded.host, settings.embedded.port)
     yield Part("files", "files", settings.files.host, settings.files.port)

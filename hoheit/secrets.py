@@ -16,6 +16,7 @@ NAMES: dict[str, str] = {
     "embedded-key": "the embedded engine's API key, which the adapter sends",
     "swarm-key": "the swarm's key: who has it belongs to the swarm",
     "petals-key": "the API key of the gateway to the swarm, which the adapter sends",
+    "vllm-key": "the API key of this machine's vLLM servers, which the adapter sends",
     "files-token": "the files server's bearer token",
     "databases-token": "the databases server's bearer token",
     "webui-secret-key": "signs Open WebUI's sessions",

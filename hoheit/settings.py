@@ -21,6 +21,7 @@ from pydantic_settings import (
 from backend_adapter.embedded.settings import EmbeddedSettings
 from backend_adapter.petals.settings import GatewaySettings, SwarmSettings
 from backend_adapter.settings import AdapterSettings, ModelSettings, UpstreamSettings
+from backend_adapter.vllm.settings import VllmSettings
 from hoheit import secrets
 from hoheit.errors import SettingsError
 from hoheit.home import CHECKOUT, Home
@@ -35,7 +36,12 @@ _PREFIX = "HOHEIT_"
 _SECRETS = frozenset(
     {"admin_key", "api_key", "database_url", "secret_key", "token", "url", "user_jwt_secret"}
 )
-_OF_THE_SWARM = ("swarm-key", "petals-key")
+Engine = Literal["embedded", "petals", "vllm"]
+# The secrets that only a site with this engine needs, as one that others reach.
+_OF_ENGINES: dict[str, tuple[str, ...]] = {
+    "petals": ("swarm-key", "petals-key"),
+    "vllm": ("vllm-key",),
+}
 # Read before and beside the settings themselves.
 _OTHER_VARIABLES = ("HOHEIT_HOME", "HOHEIT_SETTINGS", PARENT_VARIABLE)
 
@@ -57,9 +63,9 @@ class Settings(BaseSettings):
         None,
         description="Folder of the isolated environments. Default: environments/ in HOHEIT_HOME.",
     )
-    engine: Literal["embedded", "petals"] = Field(
+    engine: Engine = Field(
         "embedded",
-        description="What `hoheit up` answers with: the embedded engine, or a swarm of nodes on this machine.",
+        description="What `hoheit up` answers with: the embedded engine, a swarm on this machine, or vLLM.",
     )
     secrets_dir: Path | None = Field(
         None, description="Folder of the secrets, one file each. Default: secrets/ in HOHEIT_HOME."
@@ -72,6 +78,9 @@ class Settings(BaseSettings):
     )
     petals: PetalsSettings = Field(
         default_factory=PetalsSettings, description="This site's share of a Petals swarm."
+    )
+    vllm: VllmSettings = Field(
+        default_factory=lambda: VllmSettings(), description="The vLLM servers of this machine."
     )
     files: FilesSettings = Field(
         default_factory=FilesSettings, description="The MCP server for the site's documents."
@@ -150,17 +159,13 @@ def complete(
     Raises HoheitError when a needed secret can neither be read nor made.
     """
     folder = settings.secrets_dir or home.secrets
-    if settings.engine == "petals" and "adapter-key" in needed:
-        needed = (*needed, "petals-key")
-    elif len(needed) == len(secrets.NAMES):
-        # A whole site without a swarm needs none of the swarm's.
-        needed = tuple(name for name in needed if name not in _OF_THE_SWARM)
+    needed = _needed(settings.engine, needed)
 
     def secret(given: SecretStr | None, name: str) -> SecretStr | None:
         return given or (secrets.read_or_make(folder, name) if name in needed else None)
 
     embedded = settings.embedded
-    if settings.engine == "petals":
+    if settings.engine != "embedded":
         embedded = embedded.model_copy(update={"enabled": False})
     if embedded.enabled:
         key = secret(embedded.api_key, "embedded-key")
@@ -177,19 +182,24 @@ def complete(
     )
     if embedded.enabled:
         shipped = embedded.model_id if embedded.model is None else None
-        adapter = _with_own(adapter, _embedded_upstream(embedded), shipped)
+        adapter = _with_own(adapter, (_embedded_upstream(embedded),), shipped)
     petals = _with_secrets(settings.petals, home, folder, secret)
     if settings.engine == "petals":
         gateway = petals.gateway
         own = gateway.model is not None or gateway.hub is not None
         shipped = None if own else gateway.model_id
-        adapter = _with_own(adapter, _swarm_upstream(gateway), shipped)
+        adapter = _with_own(adapter, (_swarm_upstream(gateway),), shipped)
+    vllm = _called(settings.vllm, secret(settings.vllm.api_key, "vllm-key"))
+    if settings.engine == "vllm":
+        shipped = vllm.model_id if vllm.model is None else None
+        adapter = _with_own(adapter, _vllm_upstreams(vllm), shipped)
     chat = settings.open_webui
     return settings.model_copy(
         update={
             "adapter": adapter,
             "embedded": embedded,
             "petals": petals,
+            "vllm": vllm,
             "files": settings.files.model_copy(
                 update={
                     "token": secret(settings.files.token, "files-token"),
@@ -215,24 +225,45 @@ def complete(
     )
 
 
+def _needed(engine: str, needed: Collection[str]) -> Collection[str]:
+    """What the site's engine needs comes to what was named, and a whole site needs nothing of other engines."""
+    own = _OF_ENGINES.get(engine, ())
+    others = {name for names in _OF_ENGINES.values() for name in names} - {*own}
+    if len(needed) == len(secrets.NAMES):
+        return tuple(name for name in needed if name not in others)
+    # The adapter has to have the keys of what it asks; a swarm's own is not among them.
+    asked = tuple(name for name in own if name != "swarm-key")
+    return (*needed, *asked) if "adapter-key" in needed else needed
+
+
 def _model_id(embedded: EmbeddedPart) -> str:
     """Other weights than the shipped ones are called after their file, unless a name is set."""
     if embedded.model is None or "model_id" in embedded.model_fields_set:
         return embedded.model_id
-    return (
-        re.sub(r"[^a-z0-9._-]+", "-", embedded.model.stem.lower()).strip("-") or embedded.model_id
-    )
+    return _name_after(embedded.model.stem) or embedded.model_id
+
+
+def _called(vllm: VllmSettings, key: SecretStr | None) -> VllmSettings:
+    """With its key, and another model than the shipped one called after the last part of its name."""
+    update: dict[str, Any] = {"api_key": key}
+    if vllm.model is not None and "model_id" not in vllm.model_fields_set:
+        update["model_id"] = _name_after(Path(vllm.model).name) or vllm.model_id
+    return vllm.model_copy(update=update)
+
+
+def _name_after(source: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", source.lower()).strip("-")
 
 
 def _with_own(
-    adapter: AdapterSettings, upstream: UpstreamSettings, shipped: str | None
+    adapter: AdapterSettings, own: tuple[UpstreamSettings, ...], shipped: str | None
 ) -> AdapterSettings:
-    """What this site runs becomes the first upstream, unless an upstream of that name is configured.
+    """What this site runs becomes the first upstreams, unless one of such a name is configured.
 
     `shipped` is the name of the shipped weights' model, where it answers with those: their template ignores
     tools, and so small a model rarely asks for one.
     """
-    if any(each.name == upstream.name for each in adapter.upstreams):
+    if {each.name for each in adapter.upstreams} & {each.name for each in own}:
         return adapter
     models = adapter.models
     if shipped is not None and all(model.id != shipped for model in models):
@@ -240,9 +271,7 @@ def _with_own(
             id=shipped, tool_calls="schema", force_first_call=("files_search",), small=True
         )
         models = (*models, small)
-    return adapter.model_copy(
-        update={"upstreams": (upstream, *adapter.upstreams), "models": models}
-    )
+    return adapter.model_copy(update={"upstreams": (*own, *adapter.upstreams), "models": models})
 
 
 def _embedded_upstream(embedded: EmbeddedPart) -> UpstreamSettings:
@@ -260,6 +289,18 @@ def _swarm_upstream(gateway: GatewaySettings) -> UpstreamSettings:
         base_url=f"{address(gateway.host, gateway.port)}/v1",
         api_key=gateway.api_key,
         engine="petals",
+    )
+
+
+def _vllm_upstreams(vllm: VllmSettings) -> tuple[UpstreamSettings, ...]:
+    return tuple(
+        UpstreamSettings(
+            name="vllm" if vllm.replicas == 1 else f"vllm-{number}",
+            base_url=f"{address(vllm.host, port)}/v1",
+            api_key=vllm.api_key,
+            engine="vllm",
+        )
+        for number, port in enumerate(vllm.ports, start=1)
     )
 
 

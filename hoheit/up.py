@@ -22,10 +22,11 @@ from hoheit.state import load
 from hoheit.summary import summary
 from hoheit.supervisor import Supervisor
 from hoheit.template import render
+from hoheit.vllm.launch import server
 
 _NEEDED_MB = 300
 # What answers, and comes before those that ask it.
-_ENGINES = ("embedded", "gateway")
+_ENGINES = ("embedded", "gateway", "node", "vllm")
 
 
 def up(home: Home, settings: Settings, progress: Progress) -> None:
@@ -45,6 +46,8 @@ def up(home: Home, settings: Settings, progress: Progress) -> None:
             environments.ensure(edition_environment(settings.open_webui), root, progress)
         if settings.engine == "petals":
             settings = prepared(home, settings, progress)
+        if settings.engine == "vllm":
+            server(0, settings, home, progress)  # builds and converts what all of them need
         asyncio.run(_run(home, settings, parts(settings), progress))
 
 
@@ -80,7 +83,7 @@ async def _start(
     with progress.step(f"Starting {len(wanted)} parts") as step:
         names = [part.name for part in wanted]
         # The adapter asks its upstreams for their models as it starts, and provisioning asks the adapter.
-        first = [name for name in names if name in _ENGINES or name.startswith("node-")]
+        first = [name for name in names if name.partition("-")[0] in _ENGINES]
         await supervisor.start(first, step.update)
         await supervisor.start([name for name in names if name not in first], step.update)
     if settings.open_webui.enabled:

@@ -1,6 +1,5 @@
 """What can be set about the vLLM servers of this machine."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -68,7 +67,8 @@ class VllmSettings(BaseModel):
         description="vLLM's reader of thinking (--reasoning-parser); empty chooses it by the model.",
     )
     arguments: tuple[str, ...] = Field(
-        (), description="Further arguments of `vllm serve`, as they stand; the last one of a kind wins."
+        (),
+        description="Further arguments of `vllm serve`, as they stand; the last one of a kind wins.",
     )
 
     @property

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from typing import TypeVar
 from pydantic import BaseModel, SecretStr
 
 import backend_adapter.petals
-from backend_adapter.embedded.weights import default_weights
 from backend_adapter.petals.settings import HUB_NAME, SwarmSettings
 from hoheit import environments
-from hoheit.errors import HoheitError, StartError
+from hoheit.default_model import default_model
+from hoheit.errors import StartError
 from hoheit.home import Home
 from hoheit.progress import Progress
 from hoheit.settings import Settings
@@ -35,7 +34,6 @@ _OF_THE_HUB = (
     "SSL_CERT_FILE",
 )
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-_CONVERT_S = 900
 _PEERS_S = 60.0
 
 
@@ -52,28 +50,7 @@ def model(given: Path | None, home: Home, settings: Settings, progress: Progress
     """
     if given is not None:
         return given.expanduser().absolute()
-    interpreter = python(home, settings, progress)
-    asked = {"gguf": str(default_weights()), "cache": str(home.data / "models")}
-    with progress.step("Preparing the model for the swarm") as step:
-        process = subprocess.Popen(
-            [str(interpreter), str(_PROGRAM), "weights"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=_environment(),
-        )
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101 - pipes, see above
-        process.stdin.write(json.dumps(asked))
-        process.stdin.close()
-        last = ""
-        for line in process.stdout:
-            last = line.strip()
-            step.update(last)
-        said = process.stderr.read().strip()
-        if process.wait(timeout=_CONVERT_S):
-            raise HoheitError(f"The model cannot be prepared: {said.removeprefix('error: ')}")
-    return Path(last)
+    return default_model(python(home, settings, progress), _environment(), home, progress)
 
 
 def placed(

@@ -54,7 +54,14 @@ def chat_question(
     body = asked.body()
     if task and model.small:
         body = plan_task(body, task)
-    plan = tool_calls.plan(body, model.force_first_call, model.tool_calls, small=model.small)
+    known = [each.capabilities for each in services(request).pool.replicas(asked.model)]
+    forced, small = model.force_first_call, model.small
+    if model.tool_calls == "engine" and any(each.tool_parser is False for each in known):
+        # Whoever of them is asked must be able to answer.
+        formed = all(each.structured_outputs for each in known)
+        plan = tool_calls.plan_without_parser(body, forced, formed=formed, small=small)
+    else:
+        plan = tool_calls.plan(body, forced, model.tool_calls, small=small)
 
     def stages() -> list[Stage]:
         starts_open = model.reasoning == "starts_open"

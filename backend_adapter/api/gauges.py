@@ -17,7 +17,13 @@ _PRIORITIES = ("chat", "background")
 
 def gauges(given: Services) -> list[Metric]:
     """Queues, upstreams and circuits now; called in the event loop, where they change."""
-    return [*_of_models(given), *_of_upstreams(given), *_of_swarms(given), *_of_replicas(given)]
+    return [
+        *_of_models(given),
+        *_of_upstreams(given),
+        *_of_swarms(given),
+        *_of_engines(given),
+        *_of_replicas(given),
+    ]
 
 
 def _of_models(given: Services) -> list[Metric]:
@@ -66,6 +72,36 @@ def _of_swarms(given: Services) -> list[Metric]:
             nodes.add_metric((name,), member.swarm.nodes)
             missing.add_metric((name,), member.swarm.layers_missing)
     return [nodes, missing]
+
+
+def _of_engines(given: Services) -> list[Metric]:
+    labels = ("model", "upstream")
+    running = _gauge(
+        "hoheit_upstream_running_requests",
+        "Requests in the engine's batch, whoever sent them, as it says itself.",
+        *labels,
+    )
+    waiting = _gauge(
+        "hoheit_upstream_waiting_requests",
+        "Requests that wait within the engine, whoever sent them, as it says itself.",
+        *labels,
+    )
+    share = _gauge(
+        "hoheit_upstream_kv_cache_usage_ratio",
+        "Share of the engine's KV cache in use, from 0 to 1, as it says itself.",
+        *labels,
+    )
+    now = asyncio.get_running_loop().time()
+    for replica in _replicas(given):
+        load = replica.load(now)
+        if load is None:
+            continue
+        where = (replica.model, replica.name)
+        running.add_metric(where, load.running)
+        waiting.add_metric(where, load.waiting)
+        if load.kv_cache_share is not None:
+            share.add_metric(where, load.kv_cache_share)
+    return [running, waiting, share]
 
 
 def _of_replicas(given: Services) -> list[Metric]:

@@ -120,6 +120,8 @@ def _replica(given: Services, replica: Replica, now: float) -> dict[str, Any]:
         "failures": replica.failures,
         "failovers": given.telemetry.metrics.failovers(replica.model, replica.name),
         "continuation": replica.capabilities.continuation,
+        "capabilities": replica.capabilities,
+        "engine_load": replica.load(now),
     }
 
 

@@ -100,6 +100,21 @@ def plan(
     return Plan(_plain_body(body, messages, results, small=small), tools)
 
 
+def plan_without_parser(
+    body: dict[str, Any], force_first_call: tuple[str, ...], *, formed: bool, small: bool = False
+) -> Plan:
+    """The request for an engine that shows tools to the model, but does not read its calls.
+
+    Such an engine refuses a request that lets the model choose. Where a call must be made, it is held to a
+    schema, if the engine holds answers to one (`formed`); elsewhere calls are read out of the text.
+    """
+    if formed:
+        held = plan(body, force_first_call, "schema", small=small)
+        if held.calls:
+            return held
+    return plan(body, force_first_call, "text", small=small)
+
+
 def _forced(tools: Sequence[Tool], patterns: Sequence[str]) -> tuple[Tool, ...]:
     return tuple(
         tool for tool in tools if any(fnmatchcase(tool.name, pattern) for pattern in patterns)

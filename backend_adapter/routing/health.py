@@ -10,9 +10,11 @@ import logging
 from contextlib import suppress
 
 from backend_adapter.errors import AdapterError
+from backend_adapter.routing.engine_watch import watch_engine
 from backend_adapter.routing.pool import Member, Pool
 from backend_adapter.routing.replica import Replica
 from backend_adapter.upstreams.capabilities import probe
+from backend_adapter.upstreams.vllm_probe import probe_vllm
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +26,12 @@ _EAGER_S = 1.0
 _PROVE_ALL = 16
 # A proof that takes longer than this has failed, in seconds.
 _PROOF_TIMEOUT_S = 30.0
+# What has not been found out about a replica by then stays unknown, in seconds.
+_LEARN_TIMEOUT_S = 10.0
 
 
 class HealthMonitor:
-    """Watches every upstream of a pool, each in a task of its own."""
+    """Watches every upstream of a pool, each in tasks of its own."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -42,13 +46,19 @@ class HealthMonitor:
                 for gone in self._watching.keys() - members:
                     self._watching.pop(gone).cancel()
                 for new in members - self._watching.keys():
-                    self._watching[new] = asyncio.create_task(self._watch(new))
+                    self._watching[new] = asyncio.create_task(self._watch_all_of(new))
                 await self._pool.changed.wait()
         finally:
             for task in self._watching.values():
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*self._watching.values(), return_exceptions=True)
+
+    async def _watch_all_of(self, member: Member) -> None:
+        looks = [self._watch(member)]
+        if member.upstream.settings.engine == "vllm":
+            looks.append(watch_engine(member))
+        await asyncio.gather(*looks)
 
     async def _watch(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
@@ -120,6 +130,10 @@ class HealthMonitor:
         due = [replica for replica in member.replicas.values() if replica.circuit.due(now)]
         for replica in due:
             await prove(replica)
+        if member.upstream.settings.engine == "vllm":
+            # After all proofs, so that none has to wait for what is only good to know.
+            for replica in due:
+                await _learn(replica)
 
 
 async def prove(replica: Replica) -> None:
@@ -140,3 +154,13 @@ async def prove(replica: Replica) -> None:
         replica.first_token_after(seconds)
         replica.circuit.proved()
         log.info("Upstream %s answers for %s.", replica.name, replica.model)
+
+
+async def _learn(replica: Replica) -> None:
+    """Find out how a replica that can be asked was started."""
+    if not replica.circuit.closed:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LEARN_TIMEOUT_S):
+            known = replica.capabilities
+            replica.capabilities = await probe_vllm(replica.upstream, replica.model, known)

@@ -7,15 +7,19 @@ from backend_adapter.routing.circuit import Circuit
 from backend_adapter.upstreams.capabilities import Capabilities
 from backend_adapter.upstreams.client import Upstream
 from backend_adapter.upstreams.faults import OVERLOADED
+from backend_adapter.upstreams.load import Load
 
 # Weight of the newest time to first token in the moving average.
 _NEWEST = 0.3
 # A time to first token counts for so long; after it a slow replica gets another chance. In seconds.
 _REMEMBERED_S = 30.0
+# What an engine has told of its load is true for so long, in seconds.
+_LOAD_HOLDS_S = 5.0
 # A failure to connect, a broken stream, a silence or an error within an answer (vLLM's last word when its
 # engine has died) speaks about the server, not about one request. A wrong suspicion costs half a second.
 _AT_ONCE = frozenset(
     {
+        "engine_dead",
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_error",
@@ -43,6 +47,8 @@ class Replica:
         self._ttft_s: float | None = None
         self._ttft_at = 0.0
         self._busy_until = 0.0
+        self._load: Load | None = None
+        self._load_at = 0.0
 
     @property
     def name(self) -> str:
@@ -52,6 +58,15 @@ class Replica:
     def ttft_s(self, now: float) -> float | None:
         """Moving average of the time to first token; None where nothing recent is known."""
         return self._ttft_s if now - self._ttft_at < _REMEMBERED_S else None
+
+    def load(self, now: float) -> Load | None:
+        """What its engine carries, whoever asked for it; None where nothing recent is known."""
+        return self._load if now - self._load_at < _LOAD_HOLDS_S else None
+
+    def note_load(self, load: Load | None) -> None:
+        """Its engine has told what it carries."""
+        self._load = load
+        self._load_at = _now()
 
     def busy(self, now: float) -> bool:
         """Whether it has said that it is overloaded and for how long."""

@@ -23,6 +23,9 @@ _SLOW_FACTOR = 4.0
 _SLOW_FROM_S = 1.0
 # One long prompt makes nobody slow; so many answers in a row do.
 _SLOW_ENOUGH = 3
+# Above this share in use, an engine's KV cache has hardly room for one more long prompt, and soon none: then
+# answers in progress are put off to make some.
+_NEARLY_FULL = 0.9
 # What an answer may take where the request sets no limit, in tokens.
 _USUAL_ANSWER = 512
 _LONGEST_ANSWER = 4096
@@ -57,10 +60,12 @@ def order(
     if policy == "round_robin" and fit:
         start = turn % len(fit)
         return [*fit[start:], *fit[:start], *unfit]
-    by_load = sorted(fit, key=lambda replica: (replica.outstanding_tokens, replica.running))
+    crowded = crowded_ones(fit, now)
+    by_load = sorted(fit, key=lambda each: (each in crowded, each.outstanding_tokens, each.running))
     if fit:
         preferred = max(fit, key=lambda replica: _weight(key, replica))
-        if policy == "session" or _has_room(preferred, fit, tokens):
+        welcome = preferred not in crowded and _has_room(preferred, fit, tokens)
+        if policy == "session" or welcome:
             by_load.remove(preferred)
             by_load.insert(0, preferred)
     return [*by_load, *unfit]
@@ -92,6 +97,18 @@ def slow_ones(replicas: Sequence[Replica], now: float) -> list[Replica]:
         if own > _SLOW_FACTOR * statistics.median(others):
             slow.append(replica)
     return slow
+
+
+def crowded_ones(replicas: Sequence[Replica], now: float) -> list[Replica]:
+    """Those whose engine has requests waiting or hardly any memory left, where another's has neither.
+
+    An engine tells this of everybody's requests, also of those that other adapters have sent.
+    """
+    loads = [(each, load) for each in replicas if (load := each.load(now)) is not None]
+    crowded = [
+        each for each, load in loads if load.waiting or (load.kv_cache_share or 0) > _NEARLY_FULL
+    ]
+    return crowded if len(crowded) < len(loads) else []
 
 
 def _weight(key: bytes, replica: Replica) -> bytes:

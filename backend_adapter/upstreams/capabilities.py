@@ -15,6 +15,7 @@ from backend_adapter.errors import AdapterError, RequestError, UpstreamError
 from backend_adapter.upstreams.client import Upstream
 
 Continuation = Literal["tokens", "prefill", "replay"]
+ReasoningField = Literal["reasoning", "reasoning_content", ""]
 
 # Fields that have an engine go on with the last message instead of answering it. vLLM and llama.cpp read
 # the same two; a server that ignores them is found out by its prompt's length.
@@ -24,7 +25,7 @@ TOKEN_FIELDS: dict[str, Any] = {"return_token_ids": True}
 _TOKEN_ENGINES = ("vllm", "petals")
 
 PROBE_TEXT = "Hi"
-_PROBE: dict[str, Any] = {
+PROBE: dict[str, Any] = {
     "messages": [{"role": "user", "content": PROBE_TEXT}],
     "max_tokens": 1,
     "temperature": 0,
@@ -36,13 +37,21 @@ _CONTINUED_TOKENS = 2
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """How one upstream goes on with a model's answer that was begun elsewhere.
+    """What one upstream can do with a model; None is what is not known.
 
-    `tokens`: it gives token ids and takes them as a prompt, which is exact. `prefill`: it takes the
-    beginning of an answer as text. `replay`: neither, so that it can only answer anew.
+    How it goes on with an answer that was begun elsewhere: `tokens`, it gives token ids and takes them as a
+    prompt, which is exact; `prefill`, it takes the beginning of an answer as text; `replay`, neither, so that
+    it can only answer anew.
+
+    Of vLLM also: the field that holds thinking (empty: none), whether it reads tool calls that the model
+    chooses to make, holds an answer to a JSON schema, and computes what prompts share only once.
     """
 
     continuation: Continuation = "replay"
+    reasoning_field: ReasoningField | None = None
+    tool_parser: bool | None = None
+    structured_outputs: bool | None = None
+    prefix_caching: bool | None = None
 
     @property
     def tokens(self) -> bool:
@@ -75,7 +84,7 @@ async def probe(upstream: Upstream, model: str) -> tuple[Capabilities, float]:
 async def _first_token(upstream: Upstream, model: str) -> tuple[Tokens, int]:
     extra = TOKEN_FIELDS if upstream.settings.engine in _TOKEN_ENGINES else {}
     try:
-        return await _generate(upstream, {"model": model, **_PROBE, **extra})
+        return await _generate(upstream, {"model": model, **PROBE, **extra})
     except RequestError:
         # A base model has no template for chats.
         body = {"model": model, "prompt": PROBE_TEXT, "max_tokens": 1, **extra}
@@ -93,8 +102,8 @@ async def _embeds(upstream: Upstream, model: str) -> bool:
 
 async def _goes_on(upstream: Upstream, model: str, prompt_tokens: int) -> bool:
     """Whether a last message of the assistant is gone on with, instead of being answered."""
-    messages = [*_PROBE["messages"], {"role": "assistant", "content": _CONTINUED}]
-    body = {"model": model, **_PROBE, "messages": messages, **PREFILL_FIELDS}
+    messages = [*PROBE["messages"], {"role": "assistant", "content": _CONTINUED}]
+    body = {"model": model, **PROBE, "messages": messages, **PREFILL_FIELDS}
     try:
         _, longer = await _generate(upstream, body)
     except AdapterError:

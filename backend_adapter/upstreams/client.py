@@ -24,7 +24,8 @@ from backend_adapter.upstreams.http import (
 from backend_adapter.upstreams.swarm import SwarmReport, read_report
 
 _MAX_MODEL_LIST_BYTES = 4 * 1024 * 1024
-_MAX_SWARM_BYTES = 1024 * 1024
+# The report of a swarm, and a server's figures.
+_MAX_REPORT_BYTES = 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_JSON_BYTES = 256 * 1024 * 1024
 _MAX_MODELS = 1000
@@ -42,6 +43,7 @@ class Upstream:
         self.limits = limits
         self._connections = connections
         self._origin, self._path = split_url(settings.base_url)
+        self._beside = self._path.removesuffix("/v1")
         self._headers = {"User-Agent": "hoheit", "Accept-Encoding": "identity"}
         if settings.api_key is not None:
             self._headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
@@ -85,18 +87,43 @@ class Upstream:
 
     async def swarm(self) -> SwarmReport | None:
         """Ask a gateway to a swarm how that is; None where it does not tell. Raises TimeoutError."""
-        deadline = asyncio.get_running_loop().time() + self.limits.connect_timeout_s
-        path = f"{self._path.removesuffix('/v1')}/swarm"
         try:
-            response = await self._request("GET", path, None, deadline, "application/json")
-            try:
-                if response.status != 200:
-                    return None
-                return read_report(await _read(response, _MAX_SWARM_BYTES))
-            finally:
-                self._release(response)
+            status, raw = await self._get_beside("swarm", "application/json")
         except HttpError:
             return None
+        return read_report(raw) if status == 200 else None
+
+    async def check_engine(self) -> None:
+        """Ask a vLLM server whether its engine lives; one that has no such path counts as alive.
+
+        Raises UpstreamError where the engine is dead or the server cannot be reached, and TimeoutError.
+        """
+        try:
+            status, _ = await self._get_beside("health", "*/*")
+        except HttpError as error:
+            raise self._unreachable(error) from None
+        if status == 503:
+            raise faults.engine_dead(self.name)
+
+    async def figures(self) -> bytes:
+        """A server's figures in Prometheus' format; nothing where it tells none. Raises TimeoutError."""
+        try:
+            status, raw = await self._get_beside("metrics", "text/plain")
+        except HttpError:
+            return b""
+        return raw if status == 200 else b""
+
+    async def _get_beside(self, path: str, accept: str) -> tuple[int, bytes]:
+        """Status and body of a path of the server itself, outside its OpenAI API.
+
+        Raises HttpError and TimeoutError.
+        """
+        deadline = asyncio.get_running_loop().time() + self.limits.connect_timeout_s
+        response = await self._request("GET", f"{self._beside}/{path}", None, deadline, accept)
+        try:
+            return response.status, await _read(response, _MAX_REPORT_BYTES)
+        finally:
+            self._release(response)
 
     async def ask(self, path: str, body: Mapping[str, Any], choices: int) -> UpstreamAnswer:
         """POST `body` to `path` and return the answer that begins; whoever gets it must `close` it.
@@ -126,7 +153,7 @@ class Upstream:
 
         `beside` means a path of the server itself, outside its OpenAI API. Raises as `ask` does.
         """
-        where = self._path.removesuffix("/v1") if beside else self._path
+        where = self._beside if beside else self._path
         response = await self._post(
             f"{where}/{path}", msgspec.json.encode(body), "application/json"
         )
@@ -178,7 +205,8 @@ class Upstream:
 
     async def _refusal(self, response: Response) -> AdapterError:
         body = b""
-        if response.status in (*faults.REQUEST_FAULTS, faults.OVERLOADED):
+        says_why = response.status in (*faults.REQUEST_FAULTS, faults.OVERLOADED)
+        if says_why or (response.status == 500 and self.settings.engine == "vllm"):
             loop = asyncio.get_running_loop()
             response.hurry(loop.time() + self.limits.connect_timeout_s)
             with suppress(TimeoutError, HttpError):

@@ -12,6 +12,8 @@ from backend_adapter.errors import AdapterError, RequestError, UpstreamError, Up
 REQUEST_FAULTS = (400, 413, 422)
 OVERLOADED = 429
 _MAX_RETRY_AFTER_S = 3600
+# What vLLM answers with status 500 once its engine has died, while the server itself lives on.
+_ENGINE_DEAD = (b"EngineCore encountered an issue", b"EngineDeadError")
 
 
 def refusal(name: str, status: int, body: bytes, retry_after: str = "") -> AdapterError:
@@ -42,6 +44,8 @@ def refusal(name: str, status: int, body: bytes, retry_after: str = "") -> Adapt
             "Set the api_key of this upstream in hoheit.toml.",
             code="upstream_key_refused",
         )
+    if status == 500 and any(text in body for text in _ENGINE_DEAD):
+        return engine_dead(name)
     if status == 404:
         remedy = "Check that it has the model, and its base_url in hoheit.toml."
     elif 300 <= status < 400:
@@ -50,6 +54,15 @@ def refusal(name: str, status: int, body: bytes, retry_after: str = "") -> Adapt
         remedy = "Look into that server's own log, or try again in a moment."
     return UpstreamError(
         f"Upstream {name} failed with HTTP {status}.", remedy, code="upstream_failed"
+    )
+
+
+def engine_dead(name: str) -> UpstreamError:
+    """The server lives, but what computes behind it does not, and will not come back by itself."""
+    return UpstreamError(
+        f"The engine of upstream {name} has died.",
+        "Look into that server's own log, and start it again.",
+        code="engine_dead",
     )
 
 

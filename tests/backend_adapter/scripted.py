@@ -92,12 +92,17 @@ class ScriptedUpstream:
         # While it is set, GET /swarm waits for it to be unset again.
         self.swarm_busy = asyncio.Event()
         self.swarm_asked = 0
+        # What GET /metrics says, and the status of GET /health, as of a vLLM server; there are none where None.
+        self.figures: str | None = None
+        self.health: int | None = None
         self.base_url = ""
 
     async def serve(self) -> web.AppRunner:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/swarm", self._swarm)
+        app.router.add_get("/metrics", self._figures)
+        app.router.add_get("/health", self._health)
         app.router.add_post("/v1/{path:.*}", self._answer)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()
@@ -116,6 +121,14 @@ class ScriptedUpstream:
         if self.swarm is None:
             raise web.HTTPNotFound
         return web.json_response(self.swarm)
+
+    async def _figures(self, request: web.Request) -> web.Response:
+        if self.figures is None:
+            raise web.HTTPNotFound
+        return web.Response(text=self.figures)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(status=self.health or 404)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         turn = Turn(request, await request.json())

@@ -3,7 +3,7 @@
 import { button, keyed, make, say, sayOrHide } from "./dom.js";
 import { ofReplica, ofUpstream, showState, stateLabel } from "./health.js";
 import { createSwarm } from "./swarm.js";
-import { duration, number, text } from "./texts.js";
+import { duration, number, percent, text } from "./texts.js";
 
 // More models than this are folded away.
 const SHOWN = 5;
@@ -106,9 +106,10 @@ function createReplica() {
   const bar = make("div", "bar", fill);
   bar.ariaHidden = "true";
   const figures = make("dl", "figures");
+  const engine = make("p", "reason");
   const reason = make("p", "reason");
   reason.lang = "en";
-  const row = make("li", "replica", make("div", "line", model, health), bar, figures, reason);
+  const row = make("li", "replica", make("div", "line", model, health), bar, figures, engine, reason);
   row.update = (upstream, replica, most) => {
     const state = ofReplica(upstream, replica);
     row.dataset.state = state;
@@ -128,8 +129,17 @@ function createReplica() {
     if (replica.failures) told.push(["failures", number(replica.failures)]);
     if (failovers) told.push(["failovers", number(failovers)]);
     showFigures(figures, told);
+    sayOrHide(engine, engineLoad(replica.engine_load));
   };
   return row;
+}
+
+/** What an engine says of its own load; nothing where it tells none. */
+function engineLoad(load) {
+  if (!load) return "";
+  const { running, waiting, kv_cache_share: share } = load;
+  const said = text("engineLoad", { running: number(running), waiting: number(waiting) });
+  return share === null ? said : `${said}, ${text("kvShare", { share: percent(share) })}`;
 }
 
 /** Figures with their names, in step with `told`: pairs of a text's name and a value. */

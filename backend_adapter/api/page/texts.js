@@ -27,6 +27,8 @@ const EN = {
   ttft: "first token",
   failures: "failures",
   failovers: "failovers",
+  engineLoad: "Engine: {running} running, {waiting} waiting",
+  kvShare: "KV cache {share}",
   upstreams: "upstreams",
   runningOf: "{running} running, {queued} waiting",
   more: "{count} more",
@@ -107,6 +109,8 @@ const DE = {
   ttft: "erstes Token",
   failures: "Ausfälle",
   failovers: "Übernahmen",
+  engineLoad: "Engine: {running} laufen, {waiting} warten",
+  kvShare: "KV-Cache {share}",
   upstreams: "Upstreams",
   runningOf: "{running} laufen, {queued} warten",
   more: "{count} weitere",
@@ -166,6 +170,7 @@ const TEXTS = german ? DE : EN;
 const LOCALE = german ? "de" : "en";
 
 const numbers = new Intl.NumberFormat(LOCALE);
+const percents = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0 });
 const times = new Intl.DateTimeFormat(LOCALE, { timeStyle: "medium", hourCycle: "h23" });
 
 /** The text called `name`, with its {placeholders} filled in. */
@@ -183,6 +188,9 @@ export function fillTexts(root) {
 }
 
 export const number = (value) => numbers.format(value);
+
+/** A share from 0 to 1. */
+export const percent = (value) => percents.format(value);
 
 export const clock = (date) => times.format(date);
 

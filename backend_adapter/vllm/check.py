@@ -123,9 +123,9 @@ async def _tools(server: "_Server", model: str) -> Finding:
         "tools": [_TOOL],
         "tool_choice": "auto",
     }
-    async with server.request("POST", "/v1/chat/completions", body, _COMPLETION_S) as response:
-        if response.status == 200:
-            return Finding(server.name, "ok", f"{model} may call tools")
+    status, _ = await server.ask("POST", "/v1/chat/completions", body, _COMPLETION_S)
+    if status == 200:
+        return Finding(server.name, "ok", f"{model} may call tools")
     return Finding(
         server.name,
         "warning",
@@ -201,26 +201,18 @@ class _Server:
         self._session = session
         self._root = target.base_url.rstrip("/").removesuffix("/v1")
 
-    def request(self, method: str, path: str, body: Any = None, timeout_s: float = _QUICK_S) -> Any:
-        return self._session.request(
-            method,
-            self._root + path,
-            json=body,
-            timeout=aiohttp.ClientTimeout(total=timeout_s),
-        )
-
     async def status(self, path: str) -> int:
-        return (await self._ask("GET", path, None, _QUICK_S))[0]
+        return (await self.ask("GET", path, None, _QUICK_S))[0]
 
     async def text(self, path: str) -> str:
-        status, text = await self._ask("GET", path, None, _QUICK_S)
+        status, text = await self.ask("GET", path, None, _QUICK_S)
         self._require(status, path, text)
         return text
 
     async def json(
         self, method: str, path: str, body: Any = None, timeout_s: float = _QUICK_S
     ) -> Any:
-        status, text = await self._ask(method, path, body, timeout_s)
+        status, text = await self.ask(method, path, body, timeout_s)
         self._require(status, path, text)
         try:
             return json.loads(text)
@@ -230,9 +222,15 @@ class _Server:
                 "Is it vLLM that listens there?",
             ) from None
 
-    async def _ask(self, method: str, path: str, body: Any, timeout_s: float) -> tuple[int, str]:
+    async def ask(self, method: str, path: str, body: Any, timeout_s: float) -> tuple[int, str]:
+        """Status and text of what it answers. Raises CheckError where it does not."""
         try:
-            async with self.request(method, path, body, timeout_s) as response:
+            async with self._session.request(
+                method,
+                self._root + path,
+                json=body,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
                 return response.status, await response.text()
         except TimeoutError:
             raise CheckError(

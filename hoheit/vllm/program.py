@@ -37,6 +37,9 @@ _INHERITED = (
     "NO_PROXY",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "DO_NOT_TRACK",
 )
 # vLLM's, NCCL's and Gloo's own variables, with which an admin may say what no setting does.
 _INHERITED_BEGINNINGS = ("VLLM_", "NCCL_", "GLOO_")

@@ -19,6 +19,9 @@ Layout: TypeAlias = Literal["pipeline", "experts", "replicas"]
 # vLLM's default; the hosts find each other there.
 _MASTER_PORT = 29501
 _RPC_PORT = 29550
+# After so long a step, a host is taken to be gone and the server ends, in seconds. vLLM's own five minutes leave
+# every chat hanging for as long, while /health says 200.
+_STEP_S = 60
 # On processors, the parts of a pipeline agree on the form of what they hand on only after a warm-up, which vLLM
 # leaves out with --enforce-eager: the first request then ends the server. This form compiles nothing either.
 _EAGER_PIPELINE = ("--compilation-config", '{"mode": 2, "backend": "eager"}')
@@ -123,7 +126,7 @@ def _replica(cluster: Cluster, rank: int) -> tuple[tuple[str, ...], bool]:
 
 
 def _variables(cluster: Cluster, host: Host) -> dict[str, str]:
-    variables = {"VLLM_HOST_IP": host.address}
+    variables = {"VLLM_HOST_IP": host.address, "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": str(_STEP_S)}
     if host.interface is not None:
         variables |= {
             "GLOO_SOCKET_IFNAME": host.interface,

@@ -74,7 +74,7 @@ PARTS = {"adapter": 8081, "embedded": 8082, "files": 8083, "databases": 8084}
 ONE_SHOT = {"volumes", "engine-volumes", "provision"}
 # The swarm's own, and the ports on which they answer HTTP.
 SWARM = {"petals-node": 8091, "petals-gateway": 8086}
-ENGINES = {"vllm", *SWARM}
+ENGINES = {"vllm", "vllm-host", *SWARM}
 
 
 def settings_of(

@@ -59,10 +59,16 @@ def test_engines_and_their_volumes_start_only_when_asked_for() -> None:
     profiles = {name: service.get("profiles") for name, service in SERVICES.items()}
 
     assert profiles.pop("vllm") == ["vllm"]
+    assert profiles.pop("vllm-host") == ["vllm-host"]
     assert profiles.pop("petals-node") == ["petals"]
     # A site without a node of its own starts the gateway alone.
     assert profiles.pop("petals-gateway") == ["petals", "petals-gateway"]
-    assert profiles.pop("engine-volumes") == ["vllm", "petals", "petals-gateway"]
+    assert profiles.pop("engine-volumes") == [
+        "vllm",
+        "vllm-host",
+        "petals",
+        "petals-gateway",
+    ]
     assert set(profiles.values()) == {None}
 
 
@@ -79,7 +85,9 @@ def test_service_is_confined(name: str) -> None:
     assert service["pids_limit"] > 0
     for opening in ("privileged", "cap_add", "devices", "pid", "ipc", "userns_mode", "group_add"):
         assert opening not in service
-    assert service.get("network_mode", "none") == "none"
+    # The hosts of one model find each other by their own addresses.
+    alone = "host" if name == "vllm-host" else "none"
+    assert service.get("network_mode", alone) == alone
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -96,6 +104,10 @@ def test_service_says_whether_it_is_well_or_ends_by_itself(name: str) -> None:
     if name in ONE_SHOT:
         assert health == {"disable": True}
         assert SERVICES[name]["restart"] == "no"
+    elif name == "vllm-host":
+        # Only the first of the hosts has an API to ask; vLLM ends on all of them together.
+        assert health == {"disable": True}
+        assert SERVICES[name]["restart"] == "unless-stopped"
     else:
         assert health["test"][0] == "CMD"
         assert {"interval", "timeout", "retries", "start_period"} <= health.keys()
@@ -103,7 +115,7 @@ def test_service_says_whether_it_is_well_or_ends_by_itself(name: str) -> None:
 
 
 def test_health_is_asked_where_the_service_listens() -> None:
-    others = {"open-webui": 8080, "door": 8080, "vllm": 8000}
+    others = {"open-webui": 8080, "door": 8080, "vllm": 8100}
     for name, port in {**PARTS, **SWARM, **others}.items():
         # As `hoheit up` asks it: whether the swarm can answer (hoheit/petals/parts.py).
         path = "ready" if name == "petals-gateway" else "health"
@@ -114,13 +126,13 @@ def test_only_adapter_and_engines_reach_the_wide_area_network() -> None:
     networks = read_compose()["networks"]
     outward = {name for name, service in SERVICES.items() if "wan" in service.get("networks", [])}
 
-    assert outward == {"adapter", *ENGINES}
+    assert outward == {"adapter", *ENGINES} - {"vllm-host"}
     assert networks["site"] == {"internal": True}
     for name, service in SERVICES.items():
         if name not in {"adapter", "door", *ENGINES, "volumes", "engine-volumes"}:
             assert service["networks"] == ["site"], name
     # Engines know the adapter only: no file or database server, no chat.
-    assert all(SERVICES[name]["networks"] == ["wan"] for name in ENGINES)
+    assert all(SERVICES[name]["networks"] == ["wan"] for name in ENGINES - {"vllm-host"})
 
 
 def test_one_address_is_published_and_only_on_this_machine() -> None:
@@ -169,6 +181,7 @@ def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
         "user-jwt-secret",
         "embedded-key",
         "petals-key",
+        "vllm-key",
     }
     assert given["embedded"] == {"embedded-key"}
     assert given["files"] == {"files-token"}
@@ -181,7 +194,8 @@ def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
     }
     assert given["petals-node"] == {"swarm-key"}
     assert given["petals-gateway"] == {"swarm-key", "petals-key"}
-    assert not any(given[name] for name in ("door", "volumes", "engine-volumes", "vllm"))
+    assert given["vllm"] == given["vllm-host"] == {"vllm-key"}
+    assert not any(given[name] for name in ("door", "volumes", "engine-volumes"))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -195,11 +209,36 @@ def test_variables_are_settings_with_valid_values(
         assert (part.host, part.port) == ("0.0.0.0", PARTS[name])
 
 
-def test_only_the_gpu_server_takes_the_gpus() -> None:
+def test_only_vllm_takes_the_gpus() -> None:
     taken = {name: service["deploy"] for name, service in SERVICES.items() if "deploy" in service}
 
     devices = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
-    assert taken == {"vllm": {"resources": {"reservations": {"devices": devices}}}}
+    assert set(taken) == {"vllm", "vllm-host"}
+    for deployed in taken.values():
+        assert deployed == {"resources": {"reservations": {"devices": devices}}}
+
+
+def test_adapter_asks_the_vllm_server_with_its_key_where_that_is_the_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"HOHEIT_ENGINE": "vllm"}
+    adapter = settings_of("adapter", monkeypatch, tmp_path, given).adapter
+
+    (upstream,) = adapter.upstreams
+    assert (upstream.base_url, upstream.engine) == ("http://vllm:8100/v1", "vllm")
+    assert upstream.api_key is not None
+    assert upstream.api_key.get_secret_value() == "test-only-vllm-key-long-enough"
+    # Another model than the shipped one needs no crutches.
+    assert adapter.models == ()
+
+
+@pytest.mark.parametrize("name", ["vllm", "vllm-host"])
+def test_vllm_reads_its_key_from_its_file(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["entrypoint"] == ["bash", "-c"]
+    assert 'VLLM_API_KEY="$(cat /run/secrets/vllm-key)"' in service["command"][0]
+    assert "exec vllm serve Qwen/Qwen3-8B" in service["command"][0]
 
 
 def test_adapter_asks_the_embedded_engine_first(
@@ -228,7 +267,7 @@ def test_further_upstreams_come_from_the_hosts_variables(
     assert [adapter.upstreams[0].name for adapter in asked] == ["embedded", "embedded"]
     further = [adapter.upstreams[1:] for adapter in asked]
     assert [[(each.base_url, each.engine) for each in upstreams] for upstreams in further] == [
-        [("http://vllm:8000/v1", "vllm")],
+        [("http://192.0.2.7:8100/v1", "vllm")],
         [("http://petals-gateway:8086/v1", "petals")],
     ]
     # The swarm's gateway answers nobody without a key.
@@ -302,5 +341,6 @@ def test_services_wait_for_those_they_need() -> None:
     assert waits["open-webui"] == {"volumes", "adapter"}
     assert waits["adapter"] == {"embedded", "volumes"}
     assert waits["door"] == {"open-webui"}
-    assert waits["vllm"] == waits["petals-node"] == {"engine-volumes"}
+    for name in ("vllm", "vllm-host", "petals-node"):
+        assert waits[name] == {"engine-volumes"}
     assert waits["petals-gateway"] == {"engine-volumes", "petals-node"}

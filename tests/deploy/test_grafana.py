@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((REPOSITORY / "deploy" / "grafana" / "hoheit.json").read_text("utf-8"))
 PROMETHEUS = REPOSITORY / "deploy" / "prometheus"
 HANDBOOK = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+VLLM_FIGURES = REPOSITORY / "tests" / "backend_adapter" / "recorded" / "vllm_metrics.txt"
 ADMIN = "the-admin-key"
 
 # In an expression: a metric with or without a selector, and a label by which is summed.
@@ -45,6 +46,7 @@ async def figures() -> AsyncIterator[Figures]:
     """Every sample's name with its labels and their values, after some requests and failovers."""
     first, second = ScriptedUpstream(), ScriptedUpstream()
     second.swarm = {"layers": 1, "coverage": [0], "missing": [[0, 1]], "spans": []}
+    first.figures = VLLM_FIGURES.read_text("utf-8")
     runners = [await each.serve() for each in (first, second)]
     pieces = ["Guten", " Tag", "."]
 
@@ -66,7 +68,7 @@ async def figures() -> AsyncIterator[Figures]:
             base_url=each.base_url,
             site="x",
             continuation="replay",
-            engine="petals" if each.swarm else "openai",
+            engine="petals" if each.swarm else "vllm",
         )
         for n, each in enumerate((first, second))
     )

@@ -11,6 +11,11 @@ SWARM = {
     "petals-node": ("petals node", ("swarm-key",)),
     "petals-gateway": ("petals gateway", ("swarm-key", "petals-key")),
 }
+# vLLM's: this machine's own servers, and its share of a model over several hosts.
+VLLM = {
+    "vllm": "vllm serve --settings /etc/hoheit/hoheit.toml",
+    "vllm-host": "vllm launch --model ${VLLM_MODEL} --hosts /etc/hoheit/hosts.yaml --only %l --run",
+}
 SWITCHED_ON = (
     "DynamicUser",
     "NoNewPrivileges",
@@ -46,7 +51,7 @@ def unit(name: str) -> dict[str, list[str]]:
 
 def test_there_is_a_unit_for_each_part() -> None:
     assert {path.name for path in UNITS.iterdir()} == {
-        f"hoheit-{name}.service" for name in (*PARTS, *SWARM)
+        f"hoheit-{name}.service" for name in (*PARTS, *SWARM, *VLLM)
     }
 
 
@@ -61,7 +66,7 @@ def test_unit_runs_the_part_with_the_secrets_of_its_container(name: str) -> None
         f"{secret}:/etc/hoheit/secrets/{secret}"
         for secret in SERVICES[name]["secrets"]
         # A unit does not start without a credential that it names; here the settings hold the gateway's key.
-        if secret != "petals-key"
+        if secret not in ("petals-key", "vllm-key")
     ]
     # %d is the folder in which systemd puts this unit's credentials, %S the one for state.
     assert service["Environment"] == [
@@ -86,14 +91,27 @@ def test_unit_of_the_swarm_runs_its_command_with_its_secrets(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [*PARTS, *SWARM])
+@pytest.mark.parametrize("name", VLLM)
+def test_unit_of_vllm_runs_its_command_with_its_key(name: str) -> None:
+    service = unit(name)
+
+    assert service["ExecStart"] == [f"/opt/hoheit/bin/hoheit {VLLM[name]}"]
+    assert service["LoadCredential"] == ["vllm-key:/etc/hoheit/secrets/vllm-key"]
+    assert service["Environment"] == [
+        f"HOHEIT_SECRETS_DIR=%d HOHEIT_HOME=%S/{service['StateDirectory'][0]}",
+        "HOHEIT_ENVIRONMENTS_DIR=/opt/hoheit-environments",
+    ]
+
+
+@pytest.mark.parametrize("name", [*PARTS, *SWARM, *VLLM])
 def test_unit_is_confined(name: str) -> None:
     service = unit(name)
 
-    # PyTorch compiles kernels while it runs.
-    expected = [
-        key for key in SWITCHED_ON if not (name in SWARM and key == "MemoryDenyWriteExecute")
-    ]
+    # PyTorch compiles kernels while it runs, and vLLM needs the GPUs.
+    open_to = {"MemoryDenyWriteExecute"} if name in SWARM else set()
+    if name in VLLM:
+        open_to = {"MemoryDenyWriteExecute", "PrivateDevices"}
+    expected = [key for key in SWITCHED_ON if key not in open_to]
     switched = {key: service[key] for key in SWITCHED_ON if key in service}
     assert switched == {key: ["yes"] for key in expected}
     assert service["ProtectSystem"] == ["strict"]

@@ -21,6 +21,7 @@ from backend_adapter.routing.selection import (
 from backend_adapter.settings import AdapterSettings, UpstreamSettings
 from backend_adapter.upstreams.client import Upstream
 from backend_adapter.upstreams.http import Connections
+from backend_adapter.upstreams.load import Load
 
 POLICIES = get_args(Policy)
 
@@ -172,6 +173,58 @@ async def test_an_overloaded_replica_is_left_alone_as_long_as_it_says():
         assert asked(among, policy=policy, now=now + 6.5)[0] is among[1]
     assert among[0].circuit.closed
     assert {asked(among, key, now=now + 7.5)[0].name for key in KEYS[:50]} == {"up0", "up1"}
+
+
+def told(made: Replica, waiting: int = 0, share: float | None = 0.5) -> Replica:
+    made.note_load(Load(running=3, waiting=waiting, kv_cache_share=share))
+    return made
+
+
+CROWDED = [(1, 0.5), (0, 0.95), (2, None)]
+
+
+@pytest.mark.parametrize(("waiting", "share"), CROWDED)
+async def test_a_conversation_leaves_a_crowded_engine_while_another_is_not(
+    waiting: int, share: float | None
+):
+    now = asyncio.get_running_loop().time()
+    name = preferred_of(replicas(0, 0, 0)).name
+    among = replicas(0, 0, 0)
+    for each in among:
+        told(each, *((waiting, share) if each.name == name else (0, 0.9)))
+    found = asked(among, now=now)
+    assert found[-1].name == name
+    # What only the engine knows is forgotten after a while.
+    assert asked(among, now=now + 6)[0].name == name
+    # A session stays whatever the load, and turns are turns.
+    assert asked(among, policy="session", now=now)[0].name == name
+    turns = [asked(among, policy="round_robin", turn=turn, now=now)[0].name for turn in range(3)]
+    assert turns == ["up0", "up1", "up2"]
+
+
+@pytest.mark.parametrize(("waiting", "share"), CROWDED)
+async def test_where_all_engines_are_crowded_or_only_one_tells_nothing_changes(
+    waiting: int, share: float | None
+):
+    now = asyncio.get_running_loop().time()
+    silent, alone, all_of_them = replicas(0, 0, 0), replicas(0, 0, 0), replicas(0, 0, 0)
+    told(alone[0], waiting, share)
+    for number, each in enumerate(all_of_them):
+        told(each, waiting + number, share)
+    for key in KEYS[:50]:
+        names = [each.name for each in asked(silent, key, now=now)]
+        for among in (alone, all_of_them):
+            assert [each.name for each in asked(among, key, now=now)] == names
+
+
+async def test_of_those_that_are_not_crowded_the_least_loaded_takes_over():
+    now = asyncio.get_running_loop().time()
+    among = replicas(0, 300, 200)
+    told(among[0], waiting=5)
+    told(among[1])
+    told(among[2])
+    home = next(key for key in KEYS if asked(replicas(0, 0, 0), key)[0].name == "up0")
+    assert [each.name for each in asked(among, home, now=now)] == ["up2", "up1", "up0"]
 
 
 async def test_of_the_unfit_the_slow_come_before_the_busy_and_those_before_the_failed():

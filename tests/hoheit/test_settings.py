@@ -219,3 +219,44 @@ def test_a_swarm_has_its_key_unless_anybody_may_join(home: Home) -> None:
     petals = complete(load(home), home, ("swarm-key", "petals-key")).petals
     assert petals.node.key_file == home.secrets / "swarm-key"
     assert petals.gateway.key_file is None
+
+
+@pytest.mark.parametrize(
+    ("text", "upstreams", "model", "crutches"),
+    [
+        ("", [("vllm", "http://127.0.0.1:8100/v1")], "smollm2-135m", True),
+        (
+            "replicas = 2\nport = 9000",
+            [("vllm-1", "http://127.0.0.1:9000/v1"), ("vllm-2", "http://127.0.0.1:9001/v1")],
+            "smollm2-135m",
+            True,
+        ),
+        ("model = 'Qwen/Qwen3-8B'", [("vllm", "http://127.0.0.1:8100/v1")], "qwen3-8b", False),
+        (
+            "model = '/m/big'\nmodel_id = 'large'",
+            [("vllm", "http://127.0.0.1:8100/v1")],
+            "large",
+            False,
+        ),
+    ],
+)
+def test_vllm_answers_instead_of_the_embedded_engine_where_it_is_the_engine(
+    home: Home, text: str, upstreams: list[tuple[str, str]], model: str, crutches: bool
+) -> None:
+    write(home, f'engine = "vllm"\n[vllm]\n{text}\n')
+    settings = complete(load(home), home)
+
+    asked = settings.adapter.upstreams
+    assert [(each.name, each.base_url) for each in asked] == upstreams
+    assert {each.engine for each in asked} == {"vllm"}
+    assert {each.api_key for each in asked} == {settings.vllm.api_key}
+    assert settings.vllm.model_id == model
+    assert settings.adapter.model(model).small is crutches
+    assert not settings.embedded.enabled
+    assert (home.secrets / "vllm-key").is_file()
+    assert not (home.secrets / "swarm-key").exists()
+
+
+def test_a_site_without_vllm_makes_no_key_for_it(home: Home) -> None:
+    complete(load(home), home)
+    assert not (home.secrets / "vllm-key").exists()

@@ -83,7 +83,7 @@ def _of_engines(given: Services) -> list[Metric]:
     )
     waiting = _gauge(
         "hoheit_upstream_waiting_requests",
-        "Requests that wait within the engine, whoever sent them, as it says itself.",
+        "Requests that wait for room in the engine, whoever sent them, as it says itself.",
         *labels,
     )
     share = _gauge(

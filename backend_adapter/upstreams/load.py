@@ -12,10 +12,11 @@ import msgspec
 
 _RUNNING = b"vllm:num_requests_running"
 _WAITING = b"vllm:num_requests_waiting"
+_BY_REASON = b"vllm:num_requests_waiting_by_reason"
 _KV_SHARE = b"vllm:kv_cache_usage_perc"
 _CACHE = b"vllm:cache_config_info"
 # With the brace, so that no longer name begins like one of these.
-_LINES = tuple(name + b"{" for name in (_RUNNING, _WAITING, _KV_SHARE, _CACHE))
+_LINES = tuple(name + b"{" for name in (_RUNNING, _WAITING, _BY_REASON, _KV_SHARE, _CACHE))
 # An engine has one line of each kind; more than this many are no figures of a server.
 _MAX_LINES = 256
 # A line of the text format: a parser of all of it takes ten times as long, in the event loop.
@@ -26,7 +27,7 @@ _LABEL = re.compile(rb'(\w+)="((?:[^"\\]|\\.)*)"')
 class Load(msgspec.Struct, frozen=True):
     """What one server carries: requests, the share of its KV cache in use (0 to 1), and that cache in tokens.
 
-    None is what it does not tell.
+    `waiting` are those that wait for room. None is what it does not tell.
     """
 
     running: int
@@ -62,10 +63,16 @@ def load_of(samples: Sequence[Sample], model: str) -> Load | None:
         told.setdefault(sample.name, []).append(sample.value)
     if _RUNNING not in told or _WAITING not in told:
         return None
+    # A request whose grammar is being compiled waits too, in an engine that is idle.
+    deferred = sum(
+        sample.value
+        for sample in samples
+        if sample.name == _BY_REASON and sample.labels.get(b"reason") == b"deferred"
+    )
     shares = told.get(_KV_SHARE)
     return Load(
         running=int(sum(told[_RUNNING])),
-        waiting=int(sum(told[_WAITING])),
+        waiting=max(0, int(sum(told[_WAITING]) - deferred)),
         kv_cache_share=sum(shares) / len(shares) if shares else None,
         kv_cache_tokens=_cache_tokens(samples),
     )

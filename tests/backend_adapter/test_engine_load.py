@@ -28,6 +28,16 @@ def test_data_parallel_engines_are_one_server() -> None:
     assert load(text) == Load(8, 1, pytest.approx(0.7), 150)
 
 
+@pytest.mark.parametrize(("deferred", "waiting"), [(0.0, 3), (1.0, 2), (4.0, 0)])
+def test_a_request_that_does_not_wait_for_room_is_not_waiting(
+    deferred: float, waiting: int
+) -> None:
+    """As one does whose grammar is being compiled, although the engine is idle."""
+    labels = 'engine="0",model_name="m",reason="deferred"'
+    line = f"vllm:num_requests_waiting_by_reason{{{labels}}} {deferred}\n"
+    assert load(told("m", 0, 0.0, 3.0, 0.0) + line) == Load(0, waiting, 0.0)
+
+
 def test_only_the_own_model_counts_where_it_has_figures_of_its_own() -> None:
     text = told("m", 0, 1.0, 0.0, 0.1) + told("other", 0, 7.0, 7.0, 0.9)
     assert load(text) == Load(1, 0, 0.1, None)

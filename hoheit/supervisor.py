@@ -127,6 +127,8 @@ class Supervisor:
         code = await child.wait()
         if self._stopping:
             return
+        # What it started would go on and keep its memory, as vLLM's engine does when its server is killed.
+        _signal_group(child.pid, signal.SIGKILL)
         why = f"{_ended(code)}: {last_words(log, before)}"
         self._set(part, "failed", None, why)
         self._report(
@@ -154,9 +156,13 @@ class Supervisor:
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children.values():
-            # The group outlives its leader when a part leaves workers behind.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
+            _signal_group(child.pid, number)
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    """To all that a part consists of; its group outlives its leader where that leaves workers behind."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, number)
 
 
 async def answers(session: aiohttp.ClientSession, url: str) -> bool:

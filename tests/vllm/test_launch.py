@@ -1,0 +1,141 @@
+"""`hoheit vllm launch --run`: a model over two hosts (both are this machine) by the commands that it prints."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from models import smollm2
+
+from tests.conftest import ENVIRONMENTS, free_port, wait_until
+
+HOSTS = """
+hosts:
+  - {name: hall, address: 127.0.0.1, gpus: 0, cores: "0", interface: lo}
+  - {name: library, address: 127.0.0.1, gpus: 0, cores: "1", interface: lo}
+"""
+
+
+@dataclass
+class Site:
+    """Where the commands run: a home of its own, the hosts' file, and the port of the API."""
+
+    home: Path
+    hosts: Path
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def command(self, *options: str) -> list[str]:
+        given = ["--model", str(smollm2()), "--hosts", str(self.hosts), "--name", "smol"]
+        given += ["--port", str(self.port), "--argument=--dtype=float32"]
+        return [sys.executable, "-m", "hoheit", "vllm", "launch", *given, *options]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "HOHEIT_HOME": str(self.home),
+            "HOHEIT_ENVIRONMENTS_DIR": str(ENVIRONMENTS),
+        }
+
+    def check(self, layout: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*(sys.executable, "-m", "hoheit", "vllm", "check"), self.address, "--layout", layout],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("launch")
+    (folder / "hosts.yaml").write_text(HOSTS)
+    return Site(folder / "home", folder / "hosts.yaml", free_port())
+
+
+def processes(site: Site) -> list[int]:
+    """All processes that were started with this site's home."""
+    mark = f"HOHEIT_HOME={site.home}".encode()
+    cache = f"VLLM_CACHE_ROOT={site.home}".encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                told = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if mark in told or cache in told:
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> Iterator[subprocess.Popen[bytes]]:
+    log = site.hosts.with_name("launch.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            site.command("--run"),
+            env=site.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def ready() -> bool:
+        assert process.poll() is None, log.read_text()[-3000:]
+        return "smol answers at" in log.read_text()
+
+    try:
+        wait_until(ready, "the pipeline answers", 240)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_the_printed_commands_are_those_of_both_hosts(site: Site) -> None:
+    printed = subprocess.run(
+        site.command(), env=site.environment, capture_output=True, text=True, check=True
+    )
+    lines = [line for line in printed.stdout.splitlines() if line and not line.startswith("#")]
+
+    assert ["--headless" in shlex.split(line) for line in lines] == [False, True]
+    assert all("--pipeline-parallel-size 2" in line for line in lines)
+    assert f'base_url = "{site.address}"' in printed.stdout
+
+
+def test_check_knows_the_layout_of_what_runs(site: Site, running: subprocess.Popen[bytes]) -> None:
+    right, wrong = site.check("pp2"), site.check("tp2")
+
+    assert right.returncode == 0, right.stdout
+    assert "(pp2)" in right.stdout
+    assert wrong.returncode == 1
+    assert "laid out as pp2 instead of tp2" in wrong.stdout
+
+
+def test_ctrl_c_ends_the_servers_of_all_hosts(site: Site, running: subprocess.Popen[bytes]) -> None:
+    running.send_signal(signal.SIGINT)
+
+    assert running.wait(60) == 0
+    assert processes(site) == []
+
+
+def test_a_server_that_cannot_start_is_named_and_the_others_are_stopped(site: Site) -> None:
+    given = site.command("--layout", "replicas", "--argument=--no-such-option", "--run")
+    run = subprocess.run(given, env=site.environment, capture_output=True, text=True, timeout=120)
+
+    assert run.returncode == 1
+    assert "no-such-option" in run.stdout
+    assert "has ended with 2" in run.stderr
+    assert processes(site) == []

@@ -11,6 +11,13 @@ from scripted import Client, RunningAdapter
 
 CHAT = "/v1/chat/completions"
 STREAMED_AND_WHOLE = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+# Both ways to insist on a call.
+INSISTING = pytest.mark.parametrize(
+    "choice",
+    ["required", {"type": "function", "function": {"name": "get_weather"}}],
+    ids=["required", "named"],
+)
+CITIES, DAYS = ["Köln", "Hamburg"], [1, 2, 3]
 WEATHER = {
     "type": "function",
     "function": {
@@ -19,14 +26,24 @@ WEATHER = {
         "parameters": {
             "type": "object",
             "properties": {
-                "city": {"type": "string", "enum": ["Köln", "Hamburg"]},
-                "days": {"type": "integer", "enum": [1, 2, 3]},
+                "city": {"type": "string", "enum": CITIES},
+                "days": {"type": "integer", "enum": DAYS},
             },
             "required": ["city", "days"],
             "additionalProperties": False,
         },
     },
 }
+
+
+def assert_fits(calls: list[tuple[str, str]]) -> None:
+    """The calls are such as WEATHER takes, and there are some."""
+    assert calls
+    for name, text in calls:
+        arguments = json.loads(text)
+        assert name == "get_weather"
+        assert set(arguments) == {"city", "days"}
+        assert arguments["city"] in CITIES and arguments["days"] in DAYS
 
 
 @dataclass

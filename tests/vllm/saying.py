@@ -5,6 +5,7 @@ import json
 import urllib.request
 from typing import Any
 
+from models import made
 from server import ANSWERS, VllmServer
 
 
@@ -29,3 +30,10 @@ def told_to_say(server: VllmServer, text: str) -> dict[str, Any]:
     seed = int(hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:12], 16)
     (ANSWERS / f"{seed}.json").write_text(json.dumps(tokens))
     return {"seed": seed, "temperature": 0}
+
+
+def without_blanks(model: str) -> dict[str, Any]:
+    """Fields of a request that keep random weights from filling JSON with white space, which its grammar allows."""
+    vocabulary = json.loads((made(model) / "tokenizer.json").read_text())["model"]["vocab"]
+    blank = [token for text, token in vocabulary.items() if not text.strip("ĠĊčĉ")]
+    return {"logit_bias": {str(token): -100 for token in blank}}

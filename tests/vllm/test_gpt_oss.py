@@ -1,18 +1,16 @@
 """GPT-OSS speaks harmony: vLLM reads it, and the adapter tells thinking, text and calls apart."""
 
-import json
+import asyncio
 from typing import Any
 
 import pytest
-from asking import STREAMED_AND_WHOLE, WEATHER, Said, ask, question, until_ready
+from asking import INSISTING, STREAMED_AND_WHOLE, WEATHER, Said, ask, assert_fits, question
 from conftest import StartAdapter, StartServers
+from cutting import assert_goes_on_anywhere
 from models import made
-from saying import told_to_say
+from saying import told_to_say, without_blanks
 from scripted import Client, RunningAdapter
 from server import EAGER, FORCED, VllmServer, on_core
-
-from benchmarks.wan.links import Link
-from benchmarks.wan.proxy import Proxy
 
 MODEL = "gpt-oss"
 THOUGHT = "<|channel|>analysis<|message|>The user asks 2 + 2. Hm 🎉, that is four.<|end|>"
@@ -74,9 +72,14 @@ async def test_an_answer_that_is_too_long_shows_no_marks(
 ):
     """Cut off by its limit after each of its first tokens: in a mark's header, in thinking, in text."""
     forced = told_to_say(server, THOUGHT + FINAL)
-    for limit in range(1, 36):
-        body = question("2 + 2?", **forced, max_tokens=limit)
-        said = await ask(client, adapter, MODEL, body, stream=stream)
+
+    async def limited(limit: int) -> Said:
+        body = question("2 + 2?", **{**forced, "max_tokens": limit})
+        return await ask(client, adapter, MODEL, body, stream=stream)
+
+    limits = range(1, 36)
+    answers = await asyncio.gather(*map(limited, limits))
+    for limit, said in zip(limits, answers, strict=True):
         assert said.finish == "length", limit
         assert THOUGHT_SAID.startswith(said.reasoning.rstrip("�")), limit
         assert "Grüße 🎉: 2 + 2 is four.".startswith(said.content.rstrip("�")), limit
@@ -100,42 +103,28 @@ async def test_a_call_is_answered_and_then_the_question(
 
 @pytest.mark.parametrize("last", [FINAL, CALL, PREAMBLE + CALL], ids=["final", "call", "preamble"])
 async def test_an_answer_that_is_cut_anywhere_goes_on(
-    server: VllmServer, start_adapter: StartAdapter, client: Client, last: str
+    server: VllmServer,
+    start_adapter: StartAdapter,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    last: str,
 ):
     """Its rest comes from a plain completion, whose harmony the adapter reads itself."""
     tools: dict[str, Any] = {"tools": [WEATHER]} if last != FINAL else {}
     body = question("2 + 2?", **tools, **told_to_say(server, THOUGHT + last))
-    async with Proxy(server.port, Link()) as link:
-        adapter = start_adapter(server.upstream("a", link.port))
-        await until_ready(client, adapter)
-        undisturbed = await ask(client, adapter, MODEL, body)
-        assert undisturbed.done
-
-        def cut() -> None:
-            link.cut()
-
-        for when in range(1, undisturbed.characters - 1, 5):
-            said = await ask(client, adapter, MODEL, body, when=when, break_off=cut)
-            assert_same(said, undisturbed)
+    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body)
 
 
-def assert_same(said: Said, undisturbed: Said) -> None:
-    assert said.errors == []
-    assert said.answer == undisturbed.answer
-    assert said.usage["completion_tokens"] == undisturbed.usage["completion_tokens"]
-
-
-@pytest.mark.parametrize(
-    "choice",
-    ["required", {"type": "function", "function": {"name": "get_weather"}}],
-    ids=["required", "named"],
-)
+@INSISTING
 @STREAMED_AND_WHOLE
 async def test_a_call_that_must_come_comes_as_the_tool_takes_it(
     server: VllmServer, adapter: RunningAdapter, client: Client, choice: Any, stream: bool
 ):
-    body = question("Weather?", tools=[WEATHER], tool_choice=choice)
+    """Random weights never end their thinking, so that is done for them; the arguments are theirs."""
+    forced = told_to_say(server, THOUGHT + CALL.partition("{")[0])
+    tools = {"tools": [WEATHER], "tool_choice": choice}
+    body = question("Weather?", **tools, **forced, **without_blanks(MODEL))
     said = await ask(client, adapter, MODEL, body, stream=stream)
-    [(name, arguments)] = said.calls
-    assert name == "get_weather"
-    assert set(json.loads(arguments)) == {"city", "days"}
+    assert said.reasoning == THOUGHT_SAID
+    assert_fits(said.calls)
+    assert said.finish == "tool_calls"

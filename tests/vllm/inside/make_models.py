@@ -42,6 +42,11 @@ _RENAMED = {
     "<filename>": "</think>",
     "<gh_stars>": "<tool_call>",
     "<issue_start>": "</tool_call>",
+    "<issue_comment>": "<｜tool▁calls▁begin｜>",
+    "<issue_closed>": "<｜tool▁calls▁end｜>",
+    "<jupyter_start>": "<｜tool▁call▁begin｜>",
+    "<jupyter_text>": "<｜tool▁call▁end｜>",
+    "<jupyter_code>": "<｜tool▁sep｜>",
 }
 _TEMPLATE = (
     "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|im_end|>\n"

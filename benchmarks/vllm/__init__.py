@@ -1,0 +1,1 @@
+"""Many users on real vLLM servers: straight, through the adapter, and through vLLM's own router."""

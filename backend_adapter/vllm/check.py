@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
+from backend_adapter.upstreams.load import Load, load_of, read_samples
 from backend_adapter.vllm.errors import CheckError
 
 # With which this bundle was tried; another one may name fields and metrics otherwise.
@@ -63,10 +63,18 @@ async def _looked_at(server: "_Server") -> AsyncIterator[Finding]:
     for model in models:
         yield await _completion(server, model["id"])
         yield await _tools(server, model["id"])
-    longest = max((model.get("max_model_len") or 0 for model in models), default=0)
-    metrics = await server.text("/metrics")
-    yield _room(server, metrics, longest)
-    yield _load(server, metrics)
+    samples = read_samples((await server.text("/metrics")).encode())
+    for model in models:
+        load = load_of(samples, model["id"])
+        if load is None:
+            yield Finding(
+                server.name, "warning", "it tells nothing of its load", "Leave its /metrics open."
+            )
+        else:
+            yield _room(server, load, model.get("max_model_len") or 0)
+            yield Finding(
+                server.name, "ok", f"{load.running} requests are running, {load.waiting} waiting"
+            )
 
 
 async def _version(server: "_Server") -> Finding:
@@ -130,39 +138,27 @@ async def _tools(server: "_Server", model: str) -> Finding:
         server.name,
         "warning",
         f"{model} may not call tools",
-        "Start it with --enable-auto-tool-choice and the --tool-call-parser of its family, or give the model "
-        '`tool_calls = "schema"` under [[adapter.models]].',
+        "Start it with --enable-auto-tool-choice and the --tool-call-parser of its family; until then the adapter "
+        "reads calls out of the text.",
     )
 
 
-def _room(server: "_Server", metrics: str, longest: int) -> Finding:
-    tokens = kv_tokens(metrics)
+def _room(server: "_Server", load: Load, longest: int) -> Finding:
+    tokens = load.kv_cache_tokens
     if tokens is None:
         return Finding(
             server.name, "warning", "it does not tell how many tokens it holds", "Look at its log."
         )
-    found = f"holds the keys and values of {tokens:,} tokens"
-    if longest and tokens < 2 * longest:
+    found = f"holds the keys and values of {tokens:,} tokens; one chat may have {longest:,}"
+    if tokens < 2 * longest:
         return Finding(
             server.name,
             "warning",
-            f"{found}, and one chat may have {longest:,}: few long chats run at the same time",
+            f"{found}, so that long ones wait for each other",
             "Give it more memory (--gpu-memory-utilization, VLLM_CPU_KVCACHE_SPACE), or a smaller "
             "--max-model-len.",
         )
-    return Finding(server.name, "ok", f"{found}; one chat may have {longest:,}")
-
-
-def _load(server: "_Server", metrics: str) -> Finding:
-    values = {
-        name: sum(value for _, value in samples(metrics, f"vllm:num_requests_{name}"))
-        for name in ("running", "waiting")
-    }
-    return Finding(
-        server.name,
-        "ok",
-        f"{values['running']:.0f} requests are running, {values['waiting']:.0f} waiting",
-    )
+    return Finding(server.name, "ok", found)
 
 
 def layout_of(fingerprint: str) -> str:
@@ -171,26 +167,6 @@ def layout_of(fingerprint: str) -> str:
     Its form is `vllm-<version>[-<parallelism>]-<hash>` (vLLM, `--fingerprint-mode full`).
     """
     return "-".join(fingerprint.split("-")[2:-1])
-
-
-def kv_tokens(metrics: str) -> int | None:
-    """Tokens whose keys and values all engines of a server hold together; None where it does not tell."""
-    told = [
-        labels["kv_cache_size_tokens"]
-        for labels, _ in samples(metrics, "vllm:cache_config_info")
-        if labels.get("kv_cache_size_tokens", "").isdecimal()
-    ]
-    return sum(map(int, told)) if told else None
-
-
-def samples(metrics: str, name: str) -> list[tuple[dict[str, str], float]]:
-    """Labels and value of each sample called `name` in the text that Prometheus reads."""
-    lines = (line for line in metrics.splitlines() if line.startswith(f"{name}{{"))
-    return [
-        (sample.labels, sample.value)
-        for family in text_string_to_metric_families("\n".join(lines) + "\n")
-        for sample in family.samples
-    ]
 
 
 class _Server:

@@ -1,12 +1,13 @@
 """`hoheit vllm check` on servers that answer as vLLM does, and on such as do not."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
 
-from backend_adapter.vllm.check import Finding, Target, examine, kv_tokens, layout_of
+from backend_adapter.vllm.check import Finding, Target, examine, layout_of
 
 METRICS = (Path(__file__).parent / "recorded" / "vllm_metrics.txt").read_text()
 KEY = "key-of-the-server"
@@ -145,10 +146,7 @@ async def test_a_server_that_cannot_be_reached_is_one_fault() -> None:
 
 async def test_little_room_is_a_warning() -> None:
     server = Vllm()
-    server.metrics = METRICS.replace(
-        f'kv_cache_size_tokens="{kv_tokens(METRICS)}"', 'kv_cache_size_tokens="3000"'
-    )
-    assert kv_tokens(server.metrics) == 3000
+    server.metrics = re.sub(r'kv_cache_size_tokens="\d+"', 'kv_cache_size_tokens="3000"', METRICS)
     async with server.running():
         (warning,) = worst(await server.examine())
 
@@ -160,9 +158,3 @@ def test_the_layout_is_read_out_of_the_fingerprint() -> None:
     assert layout_of("vllm-0.32.0-tp2-pp2-7cf1f55a") == "tp2-pp2"
     assert layout_of("vllm-0.32.0-dp8-ep-7cf1f55a") == "dp8-ep"
     assert layout_of("") == ""
-
-
-def test_what_all_engines_of_a_server_hold_is_added_up() -> None:
-    one = 'vllm:cache_config_info{engine="0",kv_cache_size_tokens="100"} 1.0\n'
-    assert kv_tokens(one + one.replace('"0"', '"1"')) == 200
-    assert kv_tokens("") is None

@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "backend_adapter.database": ("backend_adapter.errors", "backend_adapter.settings"),
     "backend_adapter.embedded": ("backend_adapter.errors",),
     "backend_adapter.petals": ("backend_adapter.chat", "backend_adapter.serving"),
+    "backend_adapter.vllm": ("backend_adapter.errors", "backend_adapter.upstreams.load"),
     "backend_adapter": ("backend_adapter", "webui_pipelines.bundle"),
     "mcp_servers.files": ("mcp_servers",),
     "mcp_servers.databases": ("mcp_servers",),

@@ -17,7 +17,7 @@ SWARM_TESTS = PYTHONPATH=. OMP_NUM_THREADS=1 \
 SWARM_PROCESSES := test_dead_announced.py test_gateway_swarm.py test_no_way.py test_node_process.py test_return.py \
 	test_session_faults.py test_session_life.py test_stock.py
 
-.PHONY: help up down status test test-swarm lint fix bench lock install install-dev browser clean
+.PHONY: help up down status test test-swarm test-vllm lint fix bench lock install install-dev browser clean
 
 help: ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ test: install-dev browser ## Run the whole suite, browser tests included.
 test-swarm: install-dev ## Run all tests of the swarm, those with many real nodes included (several minutes).
 	@$(PYTHON) -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
 	@$(SWARM_TESTS)
+
+test-vllm: install-dev ## Run the tests on real vLLM servers (processors, about 12 minutes).
+	@$(PYTHON) -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
+	@$(PYTHON) -m hoheit.environments isolated vllm $(HOHEIT_ENVIRONMENTS_DIR)
+	@scripts/sshd
+	@$(BIN)/python -m pytest tests/vllm
 
 lint: install-dev ## Check format, style and types.
 	@$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ from benchmarks import adapter, questions
 from benchmarks.faults import __main__ as faults
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.users import __main__ as users
+from benchmarks.vllm import __main__ as vllm
 from benchmarks.wan import __main__ as wan
 
 if __name__ == "__main__":
@@ -13,3 +14,4 @@ if __name__ == "__main__":
     gateway.main([])
     wan.main([])
     users.main([])
+    vllm.main([])

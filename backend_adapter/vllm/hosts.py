@@ -37,8 +37,9 @@ class Host(BaseModel):
     interface: Annotated[str, Field(pattern=r"^[\w.@-]+$", max_length=15)] | None = None
     # Which processor cores, where it computes on them.
     cores: Annotated[str, Field(pattern=r"^[\d,-]+(\|[\d,-]+)*$")] | None = None
-    # How `hoheit vllm launch --run` gets there; without it, it has to be this machine.
-    ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9@._-]*$")] | None = None
+    # How `hoheit vllm launch --run` gets there (user@host, ssh://user@host:port, a name of ssh's own settings);
+    # without it, it has to be this machine.
+    ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9@._:/-]*$")] | None = None
     # What is called there instead of `hoheit vllm exec`.
     program: tuple[str, ...] = ("hoheit", "vllm", "exec")
 

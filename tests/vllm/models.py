@@ -34,7 +34,7 @@ def smollm2() -> Path:
     """SmolLM2, with the very numbers that the embedded llama.cpp computes with."""
     asked = {"gguf": str(default_weights()), "cache": str(CACHE)}
     said = subprocess.run(
-        [environment("petals") / "bin" / "python", _PACKAGE / "petals" / "__main__.py", "weights"],
+        [environment("vllm") / "bin" / "python", _PACKAGE / "petals" / "__main__.py", "weights"],
         input=json.dumps(asked),
         stdout=subprocess.PIPE,
         text=True,

@@ -1,23 +1,45 @@
-"""`hoheit vllm launch --run`: a model over two hosts (both are this machine) by the commands that it prints."""
+"""`hoheit vllm launch --run`: a model over two hosts by the commands that it prints.
 
+Both are this machine: one is started here, the other one by ssh.
+"""
+
+import getpass
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from models import smollm2
 
-from tests.conftest import ENVIRONMENTS, free_port, wait_until
+from tests.conftest import ENVIRONMENTS, REPOSITORY, free_port, wait_until
 
-HOSTS = """
-hosts:
-  - {name: hall, address: 127.0.0.1, gpus: 0, cores: "0", interface: lo}
-  - {name: library, address: 127.0.0.1, gpus: 0, cores: "1", interface: lo}
+KEYS = ("host", "user")
+SSHD = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+"""
+SSH = """
+Host library
+  HostName 127.0.0.1
+  Port {port}
+  User {user}
+  IdentityFile {folder}/user
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known
 """
 
 
@@ -44,6 +66,8 @@ class Site:
             **os.environ,
             "HOHEIT_HOME": str(self.home),
             "HOHEIT_ENVIRONMENTS_DIR": str(ENVIRONMENTS),
+            # Where `ssh` finds the settings below.
+            "PATH": f"{self.hosts.parent}:{os.environ['PATH']}",
         }
 
     def check(self, layout: str) -> subprocess.CompletedProcess[str]:
@@ -57,10 +81,47 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("launch")
-    (folder / "hosts.yaml").write_text(HOSTS)
-    return Site(folder / "home", folder / "hosts.yaml", free_port())
+    home = folder / "home"
+    # Over there nothing is known of this test's environment.
+    there = [f"HOHEIT_HOME={home}", f"HOHEIT_ENVIRONMENTS_DIR={ENVIRONMENTS}"]
+    there += [f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "hoheit", "vllm", "exec"]
+    here = {"address": "127.0.0.1", "gpus": 0, "interface": "lo"}
+    hosts = [
+        {"name": "hall", "cores": "0", **here},
+        {"name": "library", "cores": "1", "ssh": "library", "program": ["env", *there], **here},
+    ]
+    (folder / "hosts.yaml").write_text(yaml.safe_dump({"hosts": hosts}))
+    with ssh_server(folder):
+        yield Site(home, folder / "hosts.yaml", free_port())
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[None]:
+    """A real sshd for this user alone, and an `ssh` that knows it as `library`."""
+    port = free_port()
+    for name in KEYS:
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
+        )
+    given = {"folder": folder, "port": port, "user": getpass.getuser()}
+    (folder / "sshd_config").write_text(SSHD.format(**given))
+    (folder / "ssh_config").write_text(SSH.format(**given))
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    wrapper = folder / "ssh"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/ssh_config "$@"\n')
+    wrapper.chmod(0o755)
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, "run scripts/sshd"
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    server = subprocess.Popen([program, "-D", "-e", "-f", folder / "sshd_config"])
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def processes(site: Site) -> list[int]:
@@ -128,7 +189,7 @@ def test_ctrl_c_ends_the_servers_of_all_hosts(site: Site, running: subprocess.Po
     running.send_signal(signal.SIGINT)
 
     assert running.wait(60) == 0
-    assert processes(site) == []
+    wait_until(lambda: not processes(site), "those that ssh started end as well")
 
 
 def test_a_server_that_cannot_start_is_named_and_the_others_are_stopped(site: Site) -> None:
@@ -138,4 +199,4 @@ def test_a_server_that_cannot_start_is_named_and_the_others_are_stopped(site: Si
     assert run.returncode == 1
     assert "no-such-option" in run.stdout
     assert "has ended with 2" in run.stderr
-    assert processes(site) == []
+    wait_until(lambda: not processes(site), "nothing is left running")

@@ -23,8 +23,10 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_it_names_exists(page: Path) -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    known = {*commands, *(f"petals {name}" for name in commands["petals"].commands)}
-    for name in re.findall(r"`hoheit ((?:petals )?[a-z-]+)", page.read_text()):
+    known = {*commands}
+    for group in ("petals", "vllm"):
+        known |= {f"{group} {name}" for name in commands[group].commands}
+    for name in re.findall(r"`hoheit ((?:petals |vllm )?[a-z-]+)", page.read_text()):
         assert name in known, name
 
 

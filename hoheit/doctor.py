@@ -20,9 +20,11 @@ from hoheit.errors import StartError
 from hoheit.home import Home
 from hoheit.open_webui.launch import edition_environment
 from hoheit.parts import Part, parts, require_free_ports
+from hoheit.petals.launch import ENVIRONMENT as PETALS
 from hoheit.secrets import NAMES
 from hoheit.settings import Settings
 from hoheit.status import look
+from hoheit.vllm.program import device, environment_for
 from mcp_servers.databases.settings import DatabaseSettings
 
 Verdict: TypeAlias = Literal["ok", "warning", "fault"]
@@ -95,16 +97,22 @@ def _secrets(settings: Settings, home: Home) -> Iterator[Check]:
 
 
 def _environments(settings: Settings, home: Home) -> Iterator[Check]:
-    if not settings.open_webui.enabled:
-        return
-    name = edition_environment(settings.open_webui)
     root = settings.environments_dir or home.environments
-    place = environments.location(name, root)
-    if not environments.is_built(name, root):
-        yield Check(f"environment {name}", "warning", "not built yet", "'hoheit up' builds it.")
-        return
-    found = [p.name for p in place.glob("lib/python3*/site-packages/open_webui-*.dist-info")]
-    yield Check(f"environment {name}", "ok", f"{place.name} ({', '.join(found) or 'complete'})")
+    for name in _needed_environments(settings):
+        if environments.is_built(name, root):
+            place = environments.location(name, root)
+            yield Check(f"environment {name}", "ok", place.name)
+        else:
+            yield Check(f"environment {name}", "warning", "not built yet", "'hoheit up' builds it.")
+
+
+def _needed_environments(settings: Settings) -> Iterator[str]:
+    if settings.open_webui.enabled:
+        yield edition_environment(settings.open_webui)
+    if settings.engine == "petals":
+        yield PETALS
+    if settings.engine == "vllm":
+        yield environment_for(device(settings.vllm.device))
 
 
 def _documents(settings: Settings) -> Iterator[Check]:

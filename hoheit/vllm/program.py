@@ -66,11 +66,15 @@ def device(wanted: Device) -> Device:
     return "gpu" if gpus() else "cpu"
 
 
+def environment_for(on: Device) -> str:
+    """The name of the isolated environment for a device, `cpu` or `gpu`."""
+    return "vllm-gpu" if on == "gpu" else "vllm"
+
+
 def program(on: Device, home: Home, settings: Settings, progress: Progress) -> Path:
     """vLLM's command, from the environment for this device, which is built first where it is missing."""
     root = settings.environments_dir or home.environments
-    name = "vllm-gpu" if on == "gpu" else "vllm"
-    return environments.ensure(name, root, progress) / "bin" / "vllm"
+    return environments.ensure(environment_for(on), root, progress) / "bin" / "vllm"
 
 
 def environment(on: Device, variables: Mapping[str, str]) -> dict[str, str]:

@@ -56,6 +56,7 @@ test-swarm: install-dev ## Run all tests of the swarm, those with many real node
 
 test-vllm: install-dev ## Run the tests on real vLLM servers (processors, about 12 minutes).
 	@$(PYTHON) -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
+	@$(PYTHON) -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR)
 	@$(PYTHON) -m hoheit.environments isolated vllm $(HOHEIT_ENVIRONMENTS_DIR)
 	@scripts/sshd
 	@$(BIN)/python -m pytest tests/vllm

@@ -27,6 +27,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that were free a moment ago."""
+    while True:
+        first = free_port()
+        probes = [socket.socket() for _ in range(count)]
+        try:
+            for number, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", first + number))
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+
+
 def wait_until(condition: Any, what: str, seconds: float = 30.0) -> Any:
     """Polls until the condition holds and returns its value; fails with `what` after the deadline."""
     deadline = time.monotonic() + seconds

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import House, free_port, wait_until
+from tests.conftest import House, free_port, free_ports, wait_until
 
 pytestmark = [pytest.mark.house, pytest.mark.xdist_group("embedded")]
 
@@ -21,22 +20,6 @@ POEM = {
     "max_tokens": 120,
     "messages": [{"role": "user", "content": "Write a long story about the sea and a captain."}],
 }
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that were free a moment ago."""
-    while True:
-        first = free_port()
-        probes = [socket.socket() for _ in range(count)]
-        try:
-            for number, probe in enumerate(probes):
-                probe.bind(("127.0.0.1", first + number))
-            return first
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ async def start_chat(
     text: str,
     tool_ids: list[str] | None = None,
     tasks: JsonObject | None = None,
+    params: JsonObject | None = None,
 ) -> tuple[str, str]:
     """Sends a first message; returns the ids of the chat and of the answer to come."""
     question, answer = str(uuid.uuid4()), str(uuid.uuid4())
@@ -41,7 +42,7 @@ async def start_chat(
             },
             "background_tasks": tasks or {},
             "features": {},
-            "params": {},
+            "params": params or {},
         },
     )
     return started["chat_id"], answer

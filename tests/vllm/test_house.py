@@ -8,17 +8,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import StartServers
+from models import made
+from saying import told_to_say
+from server import EAGER, FORCED, VllmServer
 
 from hoheit.open_webui.client import OpenWebUIClient
 from tests.conftest import House, free_port, wait_until
 from tests.open_webui.chat_driver import calls, chat, results, texts
 
 MODEL = "smollm2-135m"
+THOUGHT = "<|channel|>analysis<|message|>The user asks 2 + 2.<|end|>"
+FINAL = "<|start|>assistant<|channel|>final<|message|>It is four.<|return|>"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    variables = {"HOHEIT_ENGINE": "vllm", "HOHEIT_VLLM__PORT": str(free_port())}
+def thinker(start_servers: StartServers) -> VllmServer:
+    """A second upstream of the site: a small model in the form of GPT-OSS, which thinks before it answers."""
+    parsers = ("--reasoning-parser", "openai_gptoss")
+    parsers += ("--enable-auto-tool-choice", "--tool-call-parser", "openai")
+    given = VllmServer("gpt-oss", made("gpt-oss"), *EAGER, *FORCED, *parsers, log="thinker")
+    return start_servers(given)[0]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, thinker: VllmServer) -> Iterator[House]:
+    further = {"name": "far", "base_url": f"{thinker.url}/v1", "engine": "vllm"}
+    variables = {
+        "HOHEIT_ENGINE": "vllm",
+        "HOHEIT_VLLM__PORT": str(free_port()),
+        "HOHEIT_ADAPTER__UPSTREAMS": json.dumps([further]),
+    }
     house = House(tmp_path_factory.mktemp("vllm") / "home", variables)
     house.start("--engine", "vllm")
     try:
@@ -54,12 +74,22 @@ async def test_a_chat_calls_the_tool_on_site_and_vllm_answers_from_it(house: Hou
     assert "96 euros" in texts(answer, "message")
 
 
+async def test_thinking_is_shown_as_such_in_open_webui(house: House, thinker: VllmServer) -> None:
+    said = told_to_say(thinker, THOUGHT + FINAL)
+    async with OpenWebUIClient(house.address("open_webui")) as user:
+        await user.sign_in("user@hoheit.example", house.secret("user-password"))
+        answer = await chat(user, thinker.name, "2 + 2?", params=said)
+
+    assert texts(answer, "reasoning").strip() == "The user asks 2 + 2."
+    assert texts(answer, "message").strip() == "It is four."
+
+
 def test_check_finds_nothing_wrong_with_the_server_of_the_settings(house: House) -> None:
     run = house.run("vllm", "check", "--json")
 
     findings = json.loads(run.stdout)["checks"]
     assert run.returncode == 0, run.stdout
-    assert {each["subject"] for each in findings} == {"vllm"}
+    assert {each["subject"] for each in findings} == {"vllm", "far"}
     assert {each["verdict"] for each in findings} == {"ok"}, findings
 
 

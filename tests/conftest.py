@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("hoheit", deadline=None)
+settings.load_profile("hoheit")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = Path(os.environ.get("HOHEIT_ENVIRONMENTS_DIR") or REPOSITORY / ".environments")

@@ -93,3 +93,18 @@ def test_what_processors_cannot_do_yet(layout: tuple[str, ...], error: str):
             answer(asked)
         until(lambda: error in asked.log(), DIES_S, f"it did not say {error!r}")
         until(lambda: not asked.healthy(), DIES_S, "it still says that it is well")
+
+
+def test_deepseek_over_tensor_parallel_computes_something_else():
+    """Rounding moves the logarithms of GPT-OSS and Qwen3-MoE by 0.00001; here they are off in the second digit.
+
+    Where this no longer holds, the handbook may recommend it on processors.
+    """
+    body = {"prompt": "Hello there, how", "max_tokens": 1, "temperature": 0, "logprobs": 1}
+
+    def first_token(*layout: str) -> float:
+        with running(server("deepseek-v3", *layout, log="layout-deepseek")) as asked:
+            [choice] = post(asked, "/v1/completions", {"model": asked.name, **body})["choices"]
+            return float(choice["logprobs"]["token_logprobs"][0])
+
+    assert abs(first_token(*TENSORS) - first_token(*EAGER)) > 0.01

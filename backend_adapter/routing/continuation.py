@@ -26,6 +26,10 @@ _LAST_TOKENS = 8
 # Fields that look back at what was generated, and not at the prompt in which an answer's beginning would be.
 # llama.cpp makes no difference between the two.
 _LOOKING_BACK = ("stop", "frequency_penalty", "presence_penalty")
+# Engines that go on from token ids and from text alike: what another kind of engine began has no ids for them.
+_BOTH = ("vllm", "petals")
+# In a text, what shows that its engine has not told thinking apart.
+_THINKING = ("<think>", "</think>")
 # What English prose and JSON come to, about.
 BYTES_PER_TOKEN = 4
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -156,7 +160,8 @@ def ways_on(
     known = tokens if tokens is not None and tokens.prompt and tokens.generated else None
     if capabilities.tokens and known is not None and free:
         ways.append(_from_tokens(ask, ledger, known))
-    if capabilities.continuation == "prefill":
+    foreign = capabilities.tokens and known is None and engine in _BOTH and not ask.holds_calls
+    if capabilities.continuation == "prefill" or foreign:
         if ask.path == "completions":
             ways += _from_prompt(ask, ledger)
         elif ledger.phase == "text" and free:
@@ -211,9 +216,11 @@ def _from_tokens(ask: Ask, ledger: Ledger, tokens: Tokens) -> Plan:
     # be shown, and are read here from the answer's first token on.
     body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
     thought = bool(ledger.reasoning.count)
+    text = ledger.text.text()
+    apart = thought or not any(mark in text for mark in _THINKING)
 
     def reader(raw: str) -> Stage:
-        return as_engine(tools, raw, thought=thought)
+        return as_engine(tools, raw, thought=thought, apart=apart)
 
     return Plan("tokens", "completions", body, Start(), reader, tuple(tokens.generated), said)
 

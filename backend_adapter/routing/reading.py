@@ -9,14 +9,14 @@ from backend_adapter.chat.stages import Stage, Stages
 from backend_adapter.chat.tool_schema import Tool
 
 
-def as_engine(tools: Sequence[Tool], raw: str, *, thought: bool) -> Stage:
+def as_engine(tools: Sequence[Tool], raw: str, *, thought: bool, apart: bool = True) -> Stage:
     """What turns the text of an answer that begins with `raw` into what an engine would have told of it.
 
-    `thought` says that the engine has told thinking apart.
+    `thought` says that the engine has told thinking apart; `apart`, that it does where there is any.
     """
     tagged = raw.lstrip().startswith(("<think>", "<|"))
     starts_open = not tagged and (thought or "</think>" in raw)
-    stages: list[Stage] = list(reasoning_stages(starts_open=starts_open))
+    stages: list[Stage] = list(reasoning_stages(starts_open=starts_open)) if apart else []
     return Stages([*stages, TextCalls(tools), _NothingAfterCalls()] if tools else stages)
 
 

@@ -10,8 +10,8 @@ from aiohttp import web
 from scripted import Client, ScriptedUpstream, StartAdapter, Turn, ask, chunk, usage
 
 from backend_adapter.chat.decode import ChunkDecoder, Tokens
-from backend_adapter.chat.events import Event, Text, ToolCallDelta, Usage
-from backend_adapter.chat.ledger import Ledger
+from backend_adapter.chat.events import Event, Finish, Text, ToolCallDelta, Usage
+from backend_adapter.chat.ledger import Joiner, Ledger
 from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.routing.attempt import Attempt
 from backend_adapter.routing.continuation import Ask, first, ways_on
@@ -57,6 +57,48 @@ def test_the_ways_in_which_vllm_goes_on(body: dict[str, Any], ways: list[str]):
     asked = Ask("chat/completions", "m", {"messages": [], **body})
     plans = ways_on(asked, ledger, Tokens([1], [2], 1), TOKENS, "vllm")
     assert [plan.way for plan in plans] == ways
+
+
+@pytest.mark.parametrize("engine", ["vllm", "petals"])
+@pytest.mark.parametrize(
+    ("body", "ways"),
+    [
+        ({"temperature": 0.7}, ["prefill"]),
+        ({"temperature": 0}, ["prefill", "prefill", "replay"]),
+        ({"response_format": FORM}, []),
+        ({"tools": [TOOL], "tool_choice": "required"}, []),
+    ],
+)
+def test_what_an_engine_without_token_ids_began_is_gone_on_with_from_its_text(
+    engine: str, body: dict[str, Any], ways: list[str]
+):
+    ledger = Ledger()
+    ledger.add([Text("The town hall of Hamburg was bui")])
+    question = [{"role": "user", "content": "Tell me."}]
+    asked = Ask("chat/completions", "m", {"messages": question, **body})
+    plans = ways_on(asked, ledger, None, TOKENS, engine)
+    assert [plan.way for plan in plans] == ways
+    if ways:
+        begun = plans[0].body["messages"][-1]
+        assert plans[0].body["continue_final_message"] is True
+        assert begun["role"] == "assistant"
+        assert begun["content"].startswith("The town hall of Hamburg was")
+
+
+@pytest.mark.parametrize(
+    "shown", ["<think>The user asks", "The user asks.</think>Four", "<think>Hm.</think>\n\nIt is"]
+)
+def test_thinking_that_its_engine_has_not_told_apart_stays_text(shown: str):
+    """What the client has is compared as it came; the adapter tells it apart afterwards."""
+    ledger = Ledger()
+    ledger.add([Text(shown)])
+    asked = Ask("chat/completions", "m", {"messages": [], "tools": [TOOL]})
+    [plan] = ways_on(asked, ledger, Tokens([1], [2], 1), TOKENS, "vllm")
+    assert plan.reader is not None
+    reader, joiner = plan.reader(shown), Joiner(ledger, plan.start)
+    told = [Text(shown), Text(" and more"), Finish("stop")]
+    after = [new for event in told for new in joiner.feed(list(reader.feed(event)))]
+    assert after == [Text(" and more"), Finish("stop")]
 
 
 @pytest.mark.parametrize(("engine", "left"), [("vllm", 3), ("petals", None)])

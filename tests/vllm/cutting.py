@@ -22,12 +22,10 @@ async def assert_goes_on_anywhere(
     client: Client,
     caplog: pytest.LogCaptureFixture,
     body: dict[str, Any],
-    *,
-    at_once: bool = True,
 ) -> None:
     """Whichever of its characters was the last that came, the answer is the one that is not disturbed.
 
-    `at_once` says that the first way on has to be the right one.
+    The first way on has to be the right one.
     """
     caplog.set_level(logging.INFO, _GOING_ON)
     async with Proxy(server.port, Link()) as link:
@@ -49,7 +47,7 @@ async def assert_goes_on_anywhere(
             told = [each.getMessage() for each in caplog.records if each.name == _GOING_ON]
             # A cut may come after the last word has left.
             gone_on += bool(told)
-            assert not at_once or all("broke off" in each for each in told), told
+            assert all("broke off" in each for each in told), told
         assert gone_on > len(places) / 2
 
 

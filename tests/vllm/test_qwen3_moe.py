@@ -98,7 +98,4 @@ async def test_an_answer_that_is_cut_anywhere_goes_on(
 ):
     tools: dict[str, Any] = {"tools": [WEATHER]} if text.endswith(CALL) else {}
     body = question("2 + 2?", **tools, **told_to_say(server, text))
-    # Thinking that the engine did not tell apart is text to whoever goes on, and read otherwise before a call:
-    # then the answer is given anew.
-    at_once = text != THOUGHT + CALL
-    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body, at_once=at_once)
+    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body)

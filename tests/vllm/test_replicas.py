@@ -143,3 +143,22 @@ async def test_what_a_dying_engine_began_the_other_finishes(
     for _ in range(5):
         after = await ask(client, adapter, MODEL, question("Hi", max_tokens=4))
         assert after.errors == [] and after.content
+
+
+async def test_vllm_goes_on_with_a_sampled_answer_that_llamacpp_began(
+    pair: Sequence[VllmServer], llama: LlamaServer, start_adapter: StartAdapter, client: Client
+):
+    """There are no token ids for it, and the same request would be another answer."""
+    async with Proxy(llama.port, Link()) as link:
+        together = start_adapter(
+            llama.upstream("l", link.port), pair[0].upstream("v"), selection="round_robin"
+        )
+        await until_ready(client, together)
+        gone_on = set()
+        for when in (20, 30, 40, 50):
+            body = question(QUESTION, max_tokens=ANSWER_TOKENS, temperature=0.7)
+            said = await ask(client, together, MODEL, body, when=when, break_off=link.cut)
+            assert said.errors == [] and said.done
+            assert len(said.content) > when
+            gone_on.update(each.partition(";")[0] for each in said.comments)
+    assert gone_on == {"l broke off, v goes on"}

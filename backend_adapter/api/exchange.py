@@ -24,7 +24,7 @@ from backend_adapter.routing.answering import Answering
 from backend_adapter.routing.continuation import Ask
 from backend_adapter.routing.quotas import Reservation
 from backend_adapter.routing.replica import Replica
-from backend_adapter.routing.selection import conversation_key, estimate_tokens, order
+from backend_adapter.routing.selection import begins, conversation_key, estimate_tokens, order
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Exchange:
         who = caller(request)
         self._user = who.user
         self._session = (context.chat_id or who.user).encode()
+        self._conversation = b""
         self._given = given
         self._settings = given.settings
         self._question = question
@@ -215,6 +216,8 @@ class Exchange:
         turn = given.pool.turn
         policy = settings.selection
         key = self._session if policy == "session" else conversation_key(ask.body)
+        home, new = given.pool.homes.of(key), begins(ask.body)
+        self._conversation = key
 
         def replicas() -> list[Replica]:
             return order(
@@ -224,6 +227,8 @@ class Exchange:
                 tokens=cost,
                 turn=turn,
                 now=self._time(),
+                home=home,
+                new=new,
             )
 
         def answers(asked: Ask) -> Answering:
@@ -256,7 +261,9 @@ class Exchange:
         outcome = self._outcome
         if parts is not None:
             answering = parts.answering
-            outcome.upstream = answering.replica.name if answering.replica else None
+            if answering.replica is not None:
+                outcome.upstream = answering.replica.name
+                self._given.pool.homes.note(self._conversation, answering.replica.name)
             outcome.passed_over = answering.passed_over
             outcome.gone_on_from = answering.gone_on_from
         if outcome.error is None and not self._ended:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from backend_adapter.errors import AdapterError, NoUpstreamError, RequestError, UnknownModelError
+from backend_adapter.routing.homes import Homes
 from backend_adapter.routing.replica import Replica
 from backend_adapter.settings import AdapterSettings, UpstreamSettings
 from backend_adapter.upstreams.client import Upstream
@@ -68,6 +69,7 @@ class Pool:
         self._connections = connections
         self._members: dict[str, Member] = {}
         self.turn = 0
+        self.homes = Homes()
         # Set whenever a member comes or goes, for whoever watches over them.
         self.changed = asyncio.Event()
         self._asked = asyncio.Condition()

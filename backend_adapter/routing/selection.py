@@ -49,12 +49,26 @@ def conversation_key(body: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode([body.get("model"), first or body.get("prompt")])
 
 
+def begins(body: Mapping[str, Any]) -> bool:
+    """Whether nothing of a conversation was answered yet, so that no replica has anything of it in its cache."""
+    return not any(message.get("role") == "assistant" for message in body.get("messages") or ())
+
+
 def order(
-    replicas: Sequence[Replica], *, policy: Policy, key: bytes, tokens: int, turn: int, now: float
+    replicas: Sequence[Replica],
+    *,
+    policy: Policy,
+    key: bytes,
+    tokens: int,
+    turn: int,
+    now: float,
+    home: str | None = None,
+    new: bool = False,
 ) -> list[Replica]:
     """All `replicas` in the order in which they are to be asked for a request of `tokens` tokens.
 
-    Those that can be asked come first; the others are a last resort. `turn` counts requests.
+    Those that can be asked come first; the others are a last resort. `turn` counts requests. `home` is the name of
+    the replica that answered this conversation last, where it is known; `new` says that nobody has.
     """
     fit, unfit = _sorted_out(replicas, now)
     if policy == "round_robin" and fit:
@@ -63,8 +77,11 @@ def order(
     crowded = crowded_ones(fit, now)
     by_load = sorted(fit, key=lambda each: (each in crowded, each.outstanding_tokens, each.running))
     if fit:
-        preferred = max(fit, key=lambda replica: _weight(key, replica))
-        welcome = preferred not in crowded and _has_room(preferred, fit, tokens)
+        at_home = [each for each in fit if each.name == home and policy == "prefix"]
+        preferred = at_home[0] if at_home else max(fit, key=lambda each: _weight(key, each))
+        # What is in nobody's cache yet goes where the least is done.
+        slack = 0.0 if new and not at_home else _SLACK
+        welcome = preferred not in crowded and _has_room(preferred, fit, tokens, slack)
         if policy == "session" or welcome:
             by_load.remove(preferred)
             by_load.insert(0, preferred)
@@ -116,11 +133,11 @@ def _weight(key: bytes, replica: Replica) -> bytes:
     return hashlib.blake2b(key, digest_size=8, key=replica.name.encode()[:64]).digest()
 
 
-def _has_room(replica: Replica, fit: Sequence[Replica], tokens: int) -> bool:
+def _has_room(replica: Replica, fit: Sequence[Replica], tokens: int, slack: float) -> bool:
     fair_share = (sum(each.outstanding_tokens for each in fit) + tokens) / len(fit)
     # One request always fits an idle replica, however large.
     return (
         replica.running == 0
-        or replica.outstanding_tokens + tokens <= (1 + _SLACK) * fair_share
+        or replica.outstanding_tokens + tokens <= (1 + slack) * fair_share
         or replica.outstanding_tokens == min(each.outstanding_tokens for each in fit)
     )

@@ -1,5 +1,6 @@
 """Who is asked, and what operators do meanwhile."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -44,6 +45,47 @@ async def test_the_turns_of_a_conversation_go_to_one_replica_and_many_to_all(
         grown = [len(each.turns) - then for each, then in zip(pair, before, strict=True)]
         assert sorted(grown) == [0, 3]
     assert all(each.turns for each in pair)
+
+
+async def test_conversations_that_begin_together_are_shared_out_and_return_where_they_began(
+    pair: Pair, start_adapter: StartAdapter, client: Client
+):
+    let_go = asyncio.Event()
+
+    async def held(turn: Turn) -> None:
+        if turn.body["max_tokens"] > 1:  # a probe has one
+            await let_go.wait()
+        await turn.say("Hello")
+
+    for each in pair:
+        each.script = held
+    adapter = start_adapter(*pair)
+    await ready(client, adapter, "up0", "up1")
+
+    def question(number: int, *more: dict[str, str]) -> dict[str, Any]:
+        messages = [{"role": "user", "content": f"question {number:02}"}, *more]
+        return ask(max_tokens=100) | {"messages": messages}
+
+    def asked(number: int) -> list[int]:
+        """How often each of both was asked in this conversation."""
+        text = f"question {number:02}"
+        told = [[turn.body["messages"][0]["content"] for turn in each.turns] for each in pair]
+        return [each.count(text) for each in told]
+
+    first = [
+        asyncio.create_task(client.post(adapter, CHAT, question(number))) for number in range(16)
+    ]
+    async with asyncio.timeout(20):
+        while sum(sum(asked(number)) for number in range(16)) < 16:
+            await asyncio.sleep(0.01)
+    let_go.set()
+    await asyncio.gather(*first)
+    began = [asked(number) for number in range(16)]
+    assert [sum(each) for each in zip(*began, strict=True)] == [8, 8]
+    more = ({"role": "assistant", "content": "Hello"}, {"role": "user", "content": "And then?"})
+    for number in range(16):
+        await client.post(adapter, CHAT, question(number, *more))
+        assert asked(number) == [2 * times for times in began[number]]
 
 
 async def operate(

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_adapter.errors import UpstreamError
+from backend_adapter.routing.homes import Homes
 from backend_adapter.routing.replica import Replica
 from backend_adapter.routing.selection import (
     Policy,
+    begins,
     conversation_key,
     estimate_tokens,
     order,
@@ -48,8 +50,12 @@ def asked(
     tokens: int = 100,
     turn: int = 0,
     now: float = 0.0,
+    home: str | None = None,
+    new: bool = False,
 ) -> list[Replica]:
-    return order(among, policy=policy, key=key, tokens=tokens, turn=turn, now=now)
+    return order(
+        among, policy=policy, key=key, tokens=tokens, turn=turn, now=now, home=home, new=new
+    )
 
 
 KEYS = [str(number).encode() for number in range(400)]
@@ -118,6 +124,44 @@ def test_one_popular_beginning_loads_no_replica_far_above_its_share(costs: list[
     share = sum(costs) / count
     for each in among:
         assert each.outstanding_tokens <= 1.25 * share + max(costs)
+
+
+def test_conversations_that_begin_are_spread_evenly():
+    among = replicas(0, 0)
+    for key in KEYS[:64]:
+        asked(among, key, new=True)[0].begin(100)
+    assert [each.running for each in among] == [32, 32]
+
+
+def test_a_conversation_returns_to_the_replica_that_has_answered_it():
+    away = next(
+        each.name for each in replicas(0, 0) if each.name != preferred_of(replicas(0, 0)).name
+    )
+    among = [replica(name, outstanding=1010 if name == away else 1000) for name in ("up0", "up1")]
+    assert asked(among, home=away)[0].name == away
+    assert asked(among, home=away, new=True)[0].name == away
+    # It is gone, or far above its share.
+    assert asked(among, home="another")[0].name != away
+    among = [replica(name, outstanding=9000 if name == away else 100) for name in ("up0", "up1")]
+    assert asked(among, home=away)[0].name != away
+
+
+def test_a_conversation_begins_until_it_was_answered():
+    question = {"role": "user", "content": "Hi"}
+    assert begins({"messages": [{"role": "system", "content": "Be brief."}, question]})
+    assert begins({"prompt": "Hi"})
+    assert not begins({"messages": [question, {"role": "assistant", "content": "Hi."}, question]})
+
+
+def test_homes_are_known_by_a_digest_and_the_oldest_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("backend_adapter.routing.homes._MOST", 2)
+    homes = Homes()
+    for key, name in ((b"a", "up0"), (b"b", "up1"), (b"a", "up2"), (b"c", "up0")):
+        homes.note(key, name)
+    assert [homes.of(key) for key in (b"a", b"b", b"c")] == ["up2", None, "up0"]
+    assert b"a" not in homes._names
 
 
 def test_round_robin_takes_turns():

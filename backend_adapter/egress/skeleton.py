@@ -1,8 +1,8 @@
 """What stays of a text when all is left out that may differ between two spellings of one value.
 
-Case, Unicode forms (full-width letters, ligatures, decomposed accents), accents, zero-width characters, the spelling
-of umlauts and ß (`Müller`, `Mueller`, `MUELLER`, `Muller`), and which of blank, hyphen, dot, slash or apostrophe stands
-between two words, and how many of them. Two texts with one skeleton are one value; so `Manuel` and `Manul` are, too.
+Case, Unicode forms (full-width letters, ligatures, decomposed accents), accents, zero-width characters, how umlauts
+and ß are spelled (`Müller`, `Mueller`, `MUELLER`, `Muller`), and which of blank, hyphen, dot, slash or apostrophe
+stands between two words, and how often. Two texts with one skeleton are one value; `Manuel` and `Manul` are, too.
 
 Sources: Unicode Standard Annex 15 (NFKD) and section 3.13 (caseless matching).
 """

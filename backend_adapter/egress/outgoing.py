@@ -1,0 +1,138 @@
+"""Replaces the values that a site knows in everything that a request says, wherever in it they stand."""
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from backend_adapter.egress.dictionary import Dictionary
+from backend_adapter.egress.pseudonyms import Pseudonyms
+
+# What a protocol says and no person: they are compared by those who read them, and hold no words.
+_OF_THE_PROTOCOL = frozenset(
+    {"model", "role", "type", "id", "tool_call_id", "object", "call_id", "tool_choice", "detail"}
+)
+_DATA_URL = re.compile(
+    r"^data:(text/[\w.+-]+|application/json)((?:;[\w=.+-]+)*);base64,(.*)$", re.S
+)
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+# By which mark a text shows that it may be written otherwise than it is meant, and how it is read.
+_WRITTEN: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("&", html.unescape),
+    ("%", unquote),
+    ("\\u", lambda text: _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)),
+)
+# JSON within JSON within JSON: whoever goes further hides something.
+_DEEPEST = 64
+
+
+class TooDeepError(ValueError):
+    """A request is nested deeper than anybody nests one."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A value with pseudonyms in it, and how many were put in, by kind."""
+
+    value: Any
+    counts: Counter[str]
+
+
+def replace(value: Any, dictionary: Dictionary, pseudonyms: Pseudonyms) -> Replaced:
+    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises TooDeepError."""
+    replacing = _Replacing(dictionary, pseudonyms)
+    return Replaced(replacing.any(value, 0), replacing.counts)
+
+
+def left_over(value: Any, dictionary: Dictionary) -> int:
+    """How many values still stand in what is about to leave; anything but 0 must not."""
+    found = _Replacing(dictionary, _Nothing())
+    found.any(value, 0)
+    return found.counts.total()
+
+
+class _Replacing:
+    def __init__(self, dictionary: Dictionary, pseudonyms: "Pseudonyms | _Nothing") -> None:
+        self._dictionary, self._pseudonyms = dictionary, pseudonyms
+        self.counts = Counter[str]()
+
+    def any(self, value: Any, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise TooDeepError(f"it is nested more than {_DEEPEST} deep")
+        if isinstance(value, str):
+            return self._text(value, depth)
+        if isinstance(value, dict):
+            return {
+                self._plain(key) if isinstance(key, str) else key: inner
+                if key in _OF_THE_PROTOCOL and isinstance(inner, str)
+                else self.any(inner, depth + 1)
+                for key, inner in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.any(inner, depth + 1) for inner in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._number(value)
+        return value
+
+    def _text(self, text: str, depth: int) -> str:
+        """A text, or what it is the written form of: JSON with escapes, a file in Base64, HTML, an address."""
+        if text[:1] in ("{", "[", '"') and (inner := self._json(text, depth)) is not None:
+            return inner
+        if text.startswith("data:") and (data := _DATA_URL.match(text)):
+            return self._data(data, text, depth)
+        said = self._plain(text)
+        for mark, read in _WRITTEN:
+            if mark in said and (meant := read(said)) != said:
+                replaced = self._plain(meant)
+                # What says nothing that has to go stays as it was written.
+                said = said if replaced == meant else replaced
+        return said
+
+    def _json(self, text: str, depth: int) -> str | None:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        replaced = self.any(value, depth + 1)
+        return text if replaced == value else json.dumps(replaced, ensure_ascii=False)
+
+    def _data(self, data: re.Match[str], text: str, depth: int) -> str:
+        kind, parameters, body = data.groups()
+        try:
+            content = base64.b64decode(body, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return self._plain(text)
+        replaced = self._text(content, depth + 1)
+        if replaced == content:
+            return text
+        return f"data:{kind}{parameters};base64,{base64.b64encode(replaced.encode()).decode()}"
+
+    def _number(self, number: int) -> int | str:
+        text = str(number)
+        replaced = self._plain(text)
+        return number if replaced == text else replaced
+
+    def _plain(self, text: str) -> str:
+        found = self._dictionary.find(text)
+        if not found:
+            return text
+        said, begin = [], 0
+        for each in found:
+            value = self._dictionary.values[each.value]
+            self.counts[value.kind] += 1
+            said += [text[begin : each.start], self._pseudonyms.of(value.kind, value.text)]
+            begin = each.end
+        return "".join([*said, text[begin:]])
+
+
+class _Nothing:
+    """For those who only count."""
+
+    def of(self, kind: str, value: str) -> str:
+        return ""

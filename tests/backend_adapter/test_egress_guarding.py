@@ -1,0 +1,150 @@
+"""No labelled value is in what leaves, wherever it stands in a request, and an answer speaks of it again."""
+
+import base64
+import html
+import json
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCallDelta, Usage
+from backend_adapter.egress.dictionary import Dictionary, Value
+from backend_adapter.egress.incoming import Restored
+from backend_adapter.egress.outgoing import TooDeepError, left_over, replace
+from backend_adapter.egress.pseudonyms import Pseudonyms
+from backend_adapter.egress.skeleton import compact, words
+
+KEY = b"k" * 32
+NAME = "Jörg Weißmüller"
+DICTIONARY = Dictionary([Value("person", NAME), Value("iban", "DE89370400440532013000")])
+
+
+def sent(value: Any) -> tuple[Any, Pseudonyms]:
+    pseudonyms = Pseudonyms(KEY, "chat")
+    return replace(value, DICTIONARY, pseudonyms).value, pseudonyms
+
+
+def inside_json(text: str) -> str:
+    return json.dumps({"rows": [{"name": text}]})
+
+
+PLACES: dict[str, Any] = {
+    "message": {"messages": [{"role": "user", "content": f"Who is {NAME}?"}]},
+    "part": {"messages": [{"role": "user", "content": [{"type": "text", "text": NAME}]}]},
+    "system": {"messages": [{"role": "system", "content": f"You help {NAME}."}]},
+    "name": {"messages": [{"role": "user", "name": "joerg_weissmueller", "content": "Hi"}]},
+    "tool result": {"messages": [{"role": "tool", "content": inside_json(NAME)}]},
+    "json in json": {"messages": [{"role": "tool", "content": inside_json(inside_json(NAME))}]},
+    "arguments": {
+        "messages": [{"tool_calls": [{"function": {"name": "f", "arguments": inside_json(NAME)}}]}]
+    },
+    "tool": {"tools": [{"function": {"name": "f", "description": f"Asks {NAME}."}}]},
+    "enum": {"tools": [{"function": {"parameters": {"properties": {"a": {"enum": [NAME]}}}}}]},
+    "key": {"tools": [{"function": {"parameters": {"properties": {NAME: {}}}}}]},
+    "html": {"prompt": f"<b>{html.escape(NAME)}</b> J&ouml;rg Wei&szlig;m&uuml;ller"},
+    "escapes": {"prompt": f"The row is {json.dumps(NAME)}."},
+    "address": {"prompt": f"https://town.example/?who={quote(NAME)}"},
+    "base64": {
+        "messages": [
+            {"content": "data:text/plain;base64," + base64.b64encode(NAME.encode()).decode()}
+        ]
+    },
+    "stop": {"stop": [NAME]},
+}
+
+
+@pytest.mark.parametrize("body", PLACES.values(), ids=PLACES.keys())
+def test_wherever_it_stands_it_does_not_leave(body: Any) -> None:
+    left, pseudonyms = sent(body)
+
+    assert len(pseudonyms.values) == 1
+    assert left_over(left, DICTIONARY) == 0
+    raw = msgspec.json.encode(left).decode()
+    assert "weissmuller" not in compact(words(raw))
+    [pseudonym] = pseudonyms.values
+    assert pseudonym in raw or base64.b64encode(pseudonym.encode()).decode()[:8] in raw
+
+
+def test_what_says_nothing_that_has_to_go_stays_as_it_was_written() -> None:
+    body = {
+        "model": NAME,
+        "messages": [
+            {"role": "user", "content": '{"a":  "\\u00e4", "b": 1.0}'},
+            {"role": "user", "content": "5 &lt; 6, 100 %41"},
+            {"role": "user", "content": "data:text/plain;base64,!!"},
+        ],
+        "temperature": 0.7,
+        "stream": True,
+        "seed": 12,
+    }
+    left, pseudonyms = sent(body)
+    assert left == body
+    assert pseudonyms.values == {}
+
+
+def test_a_number_that_is_a_value_is_none_any_more() -> None:
+    dictionary, pseudonyms = Dictionary([Value("code", "4711")]), Pseudonyms(KEY, "chat")
+    left = replace({"a": 4711, "b": 47110, "c": True}, dictionary, pseudonyms).value
+    [pseudonym] = pseudonyms.values
+    assert left == {"a": pseudonym, "b": 47110, "c": True}
+
+
+def test_a_request_that_is_nested_without_end_is_refused() -> None:
+    value: Any = NAME
+    for _ in range(100):
+        value = [value]
+    with pytest.raises(TooDeepError):
+        sent(value)
+
+
+def told(events: list[Event]) -> tuple[str, str, str]:
+    return (
+        "".join(each.text for each in events if isinstance(each, Reasoning)),
+        "".join(each.text for each in events if isinstance(each, Text)),
+        "".join(each.arguments for each in events if isinstance(each, ToolCallDelta)),
+    )
+
+
+def answered(said: tuple[str, str, str], values: dict[str, str], cut: int) -> list[Event]:
+    """An answer of thinking, text and a call in pieces of so many characters."""
+    reasoning, text, arguments = said
+    events: list[Event] = [Reasoning(reasoning[n : n + cut]) for n in range(0, len(reasoning), cut)]
+    events += [Text(text[n : n + cut]) for n in range(0, len(text), cut)]
+    events.append(ToolCallDelta(0, "id", "f"))
+    events += [
+        ToolCallDelta(0, arguments=arguments[n : n + cut]) for n in range(0, len(arguments), cut)
+    ]
+    stage = Restored(values)
+    return [out for each in [*events, Finish("stop"), Usage(1, 1)] for out in stage.feed(each)]
+
+
+WORDS = st.text('abcdefghijklmnopqrstuvwxyzäöüß ABC.,:\n"\\{}[]0123456789', max_size=30)
+SURROUNDINGS = st.lists(st.one_of(st.just(f" {NAME} "), st.just(f" {NAME}s "), WORDS), max_size=6)
+
+
+@given(SURROUNDINGS.map("".join), st.integers(1, 12))
+def test_what_a_model_says_again_comes_back_as_it_was(text: str, cut: int) -> None:
+    body = {"messages": [{"role": "user", "content": text}, {"content": json.dumps({"q": text})}]}
+    left, pseudonyms = sent(body)
+    raw = msgspec.json.encode(left).decode()
+    assert left_over(left, DICTIONARY) == 0
+    if NAME in text:
+        assert NAME not in raw
+
+    # The model says what it was told, and calls a tool with it.
+    said = left["messages"][0]["content"]
+    events = answered((said, said, json.dumps({"q": said})), pseudonyms.values, cut)
+
+    reasoning, answer, arguments = told(events)
+    assert reasoning == answer == text
+    assert json.loads(arguments) == {"q": text}
+    assert isinstance(events[-1], Usage)
+
+
+def test_where_nothing_was_replaced_text_passes_by() -> None:
+    assert Restored({}).passes_text
+    assert not Restored({"Person-2B3": NAME}).passes_text

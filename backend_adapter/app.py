@@ -29,6 +29,7 @@ from backend_adapter.api.respond import error_response
 from backend_adapter.api.services import Services, services
 from backend_adapter.api.telemetry import Telemetry, make_tracing
 from backend_adapter.database import open_database
+from backend_adapter.egress.guard import Guard
 from backend_adapter.errors import AdapterError
 from backend_adapter.reload import Watch
 from backend_adapter.routing.health import HealthMonitor
@@ -61,7 +62,8 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
                 await stack.enter_async_context(tracing)
             pool = Pool(connections)
             telemetry = Telemetry(pool, tracing)
-            given = Services(settings, pool, database, telemetry, started=int(time.time()))
+            guard = await asyncio.to_thread(Guard.read, settings.egress)
+            given = Services(settings, pool, database, telemetry, guard, started=int(time.time()))
             app.state.services = given
             tasks = [asyncio.create_task(HealthMonitor(pool).run())]
             if watch is not None:

@@ -6,6 +6,7 @@ AdapterError
 │   ├── RequestTooLargeError   413
 │   ├── UnauthorizedError      401
 │   ├── UnknownModelError      404
+│   ├── EgressError            403  what it says must not leave the site
 │   ├── QueueFullError         429  too many wait already
 │   │   └── QueueTimeoutError      429
 │   └── QuotaError             429  the user's tokens of the day are spent
@@ -68,6 +69,15 @@ class RequestError(AdapterError):
 
     status = 400
     type = "invalid_request_error"
+
+
+class EgressError(RequestError):
+    """What the request says must not leave the site, or nobody can tell whether it may."""
+
+    status = 403
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy, code="egress_refused")
 
 
 class RequestTooLargeError(RequestError):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Watch:
         self._asked = asyncio.Event()
 
     async def run(
-        self, apply: Callable[[AdapterSettings], None], in_force: AdapterSettings
+        self, apply: Callable[[AdapterSettings], Awaitable[None]], in_force: AdapterSettings
     ) -> None:
         """Until cancelled, hand every change of what is `in_force` to `apply`."""
         loop = asyncio.get_running_loop()
@@ -53,7 +53,7 @@ class Watch:
             seen = state
             try:
                 changed = await asyncio.to_thread(self._load)
-                apply(changed)
+                await apply(changed)
             except (SettingsError, self._unfit) as error:
                 log.error("The changed settings are not used, the ones before stay: %s", error)
                 continue

@@ -12,6 +12,8 @@ from pydantic import (
     model_validator,
 )
 
+from backend_adapter.egress.settings import EgressSettings, Trust
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Weight = Annotated[float, Field(ge=0.01, le=100)]
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -64,6 +66,11 @@ class UpstreamSettings(BaseModel):
     )
     site: str = Field(
         "", max_length=64, description="Where it stands, as the topology page shows it."
+    )
+    trust: Trust = Field(
+        "public",
+        description="Who runs it: this site, to which everything may go as it is, a partner, or anybody (public). "
+        "What goes to the latter two passes [adapter.egress].",
     )
     continuation: Literal["auto", "tokens", "prefill", "replay"] = Field(
         "auto",
@@ -195,6 +202,10 @@ class AdapterSettings(BaseModel):
         None,
         description="Where the adapter counts what users spend: sqlite:////path/to/file or "
         "postgresql://user:password@host/database, which several adapters can share.",
+    )
+    egress: EgressSettings = Field(
+        default_factory=lambda: EgressSettings(),
+        description="What leaves the site, to upstreams that it does not run itself.",
     )
     upstreams: tuple[UpstreamSettings, ...] = Field(
         (), description="The servers that answer; several that offer one model are its replicas."

@@ -213,7 +213,7 @@ def adapter(settings: SettingsOption = None) -> None:
     from backend_adapter.serve import serve
     from hoheit.settings import settings_file
 
-    needed = ("adapter-key", "admin-key", "user-jwt-secret", "embedded-key")
+    needed = ("adapter-key", "admin-key", "user-jwt-secret", "egress-key", "embedded-key")
     home = find(os.environ)
 
     def load() -> "AdapterSettings":

@@ -13,6 +13,7 @@ NAMES: dict[str, str] = {
     "adapter-key": "the adapter's API key, which Open WebUI sends",
     "admin-key": "the adapter's key for operators",
     "user-jwt-secret": "signs who asks: Open WebUI tells the adapter with it",
+    "egress-key": "makes the pseudonyms under which values leave the site",
     "embedded-key": "the embedded engine's API key, which the adapter sends",
     "swarm-key": "the swarm's key: who has it belongs to the swarm",
     "petals-key": "the API key of the gateway to the swarm, which the adapter sends",

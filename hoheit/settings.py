@@ -176,6 +176,9 @@ def complete(
             "api_key": secret(adapter.api_key, "adapter-key"),
             "admin_key": secret(adapter.admin_key, "admin-key"),
             "user_jwt_secret": secret(adapter.user_jwt_secret, "user-jwt-secret"),
+            "egress": adapter.egress.model_copy(
+                update={"key": secret(adapter.egress.key, "egress-key")}
+            ),
             "database_url": adapter.database_url
             or SecretStr(f"sqlite+aiosqlite:///{home.data / 'adapter' / 'adapter.db'}"),
         }
@@ -280,6 +283,7 @@ def _embedded_upstream(embedded: EmbeddedPart) -> UpstreamSettings:
         base_url=f"{address(embedded.host, embedded.port)}/v1",
         api_key=embedded.api_key,
         engine="llama.cpp",
+        trust="site",
     )
 
 
@@ -289,6 +293,8 @@ def _swarm_upstream(gateway: GatewaySettings) -> UpstreamSettings:
         base_url=f"{address(gateway.host, gateway.port)}/v1",
         api_key=gateway.api_key,
         engine="petals",
+        # What other sites' nodes compute with is as good as the text.
+        trust="partner",
     )
 
 
@@ -299,6 +305,7 @@ def _vllm_upstreams(vllm: VllmSettings) -> tuple[UpstreamSettings, ...]:
             base_url=f"{address(vllm.host, port)}/v1",
             api_key=vllm.api_key,
             engine="vllm",
+            trust="site",
         )
         for number, port in enumerate(vllm.ports, start=1)
     )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from backend_adapter.api.auth import caller
 from backend_adapter.api.body import read_body
+from backend_adapter.api.leaving import Leaving
 from backend_adapter.api.outcome import Outcome
 from backend_adapter.api.record import record
 from backend_adapter.api.respond import json_response, while_connected
@@ -50,6 +51,8 @@ class _Embedding:
         self._asked = asked
         self._body = asked.body()
         self._encoded = msgspec.json.encode(self._body)
+        self._chat = context.chat_id or who.user
+        self._leaving: Leaving | None = None
         self._cost = len(self._encoded) // BYTES_PER_TOKEN
         self._time = asyncio.get_running_loop().time
         self._outcome = Outcome(
@@ -68,6 +71,8 @@ class _Embedding:
         reservation: Reservation | None = None
         try:
             await given.pool.offering(model, given.settings.connect_timeout_s)
+            self._leaving = Leaving(given.guard, given.pool.replicas(model), self._chat)
+            self._body = await self._leaving.body(self._body)
             reservation = await given.quotas.reserve(self._user, self._cost)
             arrived = self._time()
             async with given.admission(model).place(
@@ -122,8 +127,9 @@ class _Embedding:
 
     def _order(self) -> list[Replica]:
         # There is no cache to come back to: what is asked only spreads the requests.
+        replicas = self._given.pool.replicas(self._asked.model)
         return order(
-            self._given.pool.replicas(self._asked.model),
+            self._leaving.allowed(replicas) if self._leaving is not None else [],
             policy="prefix",
             key=self._encoded,
             tokens=self._cost,

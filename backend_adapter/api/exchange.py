@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend_adapter.api.auth import caller
+from backend_adapter.api.leaving import Leaving
 from backend_adapter.api.outcome import Outcome
 from backend_adapter.api.parts import Parts
 from backend_adapter.api.record import Record, record
@@ -218,10 +219,11 @@ class Exchange:
         key = self._session if policy == "session" else conversation_key(ask.body)
         home, new = given.pool.homes.of(key), begins(ask.body)
         self._conversation = key
+        leaves = Leaving(given.guard, given.pool.replicas(ask.model), self._session.decode())
 
         def replicas() -> list[Replica]:
             return order(
-                given.pool.replicas(ask.model),
+                leaves.allowed(given.pool.replicas(ask.model)),
                 policy=policy,
                 key=key,
                 tokens=cost,
@@ -231,16 +233,22 @@ class Exchange:
                 new=new,
             )
 
+        protected = await leaves.first(ask)
+
         def answers(asked: Ask) -> Answering:
+            # A call that the model has to make once more goes out as well.
             return Answering(
-                asked,
+                asked if asked is protected else leaves.again(asked),
                 replicas,
                 cost=cost,
                 hedge_after_s=settings.hedge_after_s,
                 patience_s=settings.patience_s,
             )
 
-        return Parts(ask, answers, self._question.stages)
+        def stages() -> list[Stage]:
+            return [*self._question.stages(), *leaves.stages()]
+
+        return Parts(protected, answers, stages)
 
     def _fault(self, error: AdapterError) -> None:
         self._outcome.error = error.code or error.type

@@ -1,10 +1,13 @@
 """What the routes need, made once when the adapter starts and kept in step with its settings."""
 
+import asyncio
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from backend_adapter.api.identity import Identity
 from backend_adapter.api.telemetry import Telemetry
+from backend_adapter.egress.guard import Guard
 from backend_adapter.routing.admission import Admission, limits_for
 from backend_adapter.routing.pool import Pool
 from backend_adapter.routing.quotas import Quotas
@@ -20,12 +23,14 @@ class Services:
         pool: Pool,
         database: AsyncEngine | None,
         telemetry: Telemetry,
+        guard: Guard,
         started: int,
     ) -> None:
         """Raises SettingsError where the settings contradict themselves."""
         self.settings = settings
         self.pool = pool
         self.telemetry = telemetry
+        self.guard = guard
         self.started = started
         self._database = database
         self._admissions: dict[str, Admission] = {}
@@ -45,14 +50,16 @@ class Services:
         """The places of every model that was asked so far."""
         return self._admissions
 
-    def apply(self, settings: AdapterSettings) -> None:
+    async def apply(self, settings: AdapterSettings) -> None:
         """Take changed settings over; requests in progress keep those they began with.
 
-        Raises SettingsError, and changes nothing then.
+        The lists of protected values are read anew. Raises SettingsError, and changes nothing then.
         """
         identity = Identity(settings)
         quotas = Quotas(self._database, settings.quotas)
+        guard = await asyncio.to_thread(Guard.read, settings.egress)
         self.settings, self.identity, self.quotas = settings, identity, quotas
+        self.guard = guard
         self.pool.apply(settings)
         for model, admission in self._admissions.items():
             admission.apply(limits_for(settings, model))

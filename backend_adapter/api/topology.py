@@ -91,6 +91,7 @@ def _upstream(given: Services, member: Member, now: float) -> dict[str, Any]:
     return {
         "name": member.name,
         "site": member.upstream.settings.site,
+        "trust": member.upstream.settings.trust,
         "engine": member.upstream.settings.engine,
         "from_settings": not member.added_by_admin,
         "draining": member.draining,

@@ -61,6 +61,8 @@ class _Replacing:
     def __init__(self, dictionary: Dictionary, pseudonyms: "Pseudonyms | _Nothing") -> None:
         self._dictionary, self._pseudonyms = dictionary, pseudonyms
         self.counts = Counter[str]()
+        # Of how many texts it is inside that are JSON: there a number may be a value, elsewhere it is a parameter.
+        self._inside = 0
 
     def any(self, value: Any, depth: int) -> Any:
         if depth > _DEEPEST:
@@ -69,16 +71,22 @@ class _Replacing:
             return self._text(value, depth)
         if isinstance(value, dict):
             return {
-                self._plain(key) if isinstance(key, str) else key: inner
+                self._key(key): inner
                 if key in _OF_THE_PROTOCOL and isinstance(inner, str)
                 else self.any(inner, depth + 1)
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple):
             return [self.any(inner, depth + 1) for inner in value]
-        if isinstance(value, int) and not isinstance(value, bool):
+        if self._inside and isinstance(value, int) and not isinstance(value, bool):
             return self._number(value)
         return value
+
+    def _key(self, key: Any) -> Any:
+        """A key, which may be a value too; the ids of tokens are none (`logit_bias`)."""
+        if not isinstance(key, str) or (key.isdigit() and not self._inside):
+            return key
+        return self._plain(key)
 
     def _text(self, text: str, depth: int) -> str:
         """A text, or what it is the written form of: JSON with escapes, a file in Base64, HTML, an address."""
@@ -99,7 +107,9 @@ class _Replacing:
             value = json.loads(text)
         except (ValueError, RecursionError):
             return None
+        self._inside += 1
         replaced = self.any(value, depth + 1)
+        self._inside -= 1
         return text if replaced == value else json.dumps(replaced, ensure_ascii=False)
 
     def _data(self, data: re.Match[str], text: str, depth: int) -> str:

@@ -88,9 +88,14 @@ def test_what_says_nothing_that_has_to_go_stays_as_it_was_written() -> None:
 
 def test_a_number_that_is_a_value_is_none_any_more() -> None:
     dictionary, pseudonyms = Dictionary([Value("code", "4711")]), Pseudonyms(KEY, "chat")
-    left = replace({"a": 4711, "b": 47110, "c": True}, dictionary, pseudonyms).value
+    row = json.dumps({"a": 4711, "b": 47110, "c": True, "4711": 1})
+    body = {"max_tokens": 4711, "logit_bias": {"4711": -100}, "prompt": [4711, 1]}
+    left = replace({**body, "messages": [{"content": row}]}, dictionary, pseudonyms).value
     [pseudonym] = pseudonyms.values
-    assert left == {"a": pseudonym, "b": 47110, "c": True}
+    content = json.loads(left.pop("messages")[0]["content"])
+    assert content == {"a": pseudonym, "b": 47110, "c": True, pseudonym: 1}
+    # Parameters are no values.
+    assert left == body
 
 
 def test_a_request_that_is_nested_without_end_is_refused() -> None:

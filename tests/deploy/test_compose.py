@@ -179,6 +179,7 @@ def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
         "adapter-key",
         "admin-key",
         "user-jwt-secret",
+        "egress-key",
         "embedded-key",
         "petals-key",
         "vllm-key",

@@ -1,0 +1,71 @@
+"""The one door: everything that a request says passes it before it leaves the site, and the answer after."""
+
+import msgspec
+
+from backend_adapter.egress.dictionary import Dictionary
+from backend_adapter.egress.incoming import Restored
+from backend_adapter.egress.lists import read_values
+from backend_adapter.egress.media import media_in
+from backend_adapter.egress.outgoing import TooDeepError, left_over, replace
+from backend_adapter.egress.pseudonyms import Pseudonyms
+from backend_adapter.egress.settings import EgressSettings
+from backend_adapter.errors import EgressError, SettingsError
+
+# A body; what is in it is whatever clients send.
+Body = dict[str, object]
+
+
+class Guard:
+    """What these settings say; `read` it anew where they change."""
+
+    def __init__(self, dictionary: Dictionary, key: bytes) -> None:
+        self._dictionary, self._key = dictionary, key
+
+    @classmethod
+    def read(cls, settings: EgressSettings) -> "Guard":
+        """With the lists that the settings name. Blocks. Raises SettingsError."""
+        if settings.dictionaries and settings.key is None:
+            raise SettingsError(
+                "There are values to protect (adapter.egress.dictionaries) and no key to make pseudonyms with.",
+                "Set adapter.egress.key, or start the adapter with the secret egress-key.",
+            )
+        key = b"" if settings.key is None else settings.key.get_secret_value().encode()
+        return cls(Dictionary(read_values(settings.dictionaries)), key)
+
+    def protect(self, chat: str) -> "Protected":
+        """What protects one request of a chat, and its answer."""
+        return Protected(self._dictionary, Pseudonyms(self._key, chat))
+
+
+class Protected:
+    """One request on its way out and its answer on its way in."""
+
+    def __init__(self, dictionary: Dictionary, pseudonyms: Pseudonyms) -> None:
+        self._dictionary, self._pseudonyms = dictionary, pseudonyms
+
+    def outgoing(self, body: Body) -> Body:
+        """The body that may leave. Raises EgressError where it must not, or cannot be looked through."""
+        if media := media_in(body):
+            raise EgressError(
+                f"This model runs outside of the site, and nobody can tell what is in {media}.",
+                "Ask a model that runs on site, or describe it in words.",
+            )
+        if not self._dictionary.values:
+            return body
+        try:
+            replaced = replace(body, self._dictionary, self._pseudonyms).value
+            missed = left_over(replaced, self._dictionary)
+        except (TooDeepError, RecursionError):
+            raise EgressError(
+                "The request is nested so deeply that it cannot be looked through.", "Flatten it."
+            ) from None
+        if missed:
+            raise EgressError(
+                f"{missed} protected values would still have left the site.",
+                "Tell whoever runs the adapter: this is a fault of it.",
+            )
+        return msgspec.convert(replaced, Body)
+
+    def incoming(self) -> Restored:
+        """The step of the answer that restores what was replaced."""
+        return Restored(self._pseudonyms.values)

@@ -1,0 +1,50 @@
+"""What can be set about the boundary."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from backend_adapter.egress.forms import Kind
+
+# Who runs an upstream: this site, another one that is bound by contract, or anybody.
+Trust: TypeAlias = Literal["site", "partner", "public"]
+
+_KEY_BYTES = 32
+
+
+class DictionarySettings(BaseModel):
+    """Values that the site knows and that never leave it as they are: a list, or a column of a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(
+        description="File in UTF-8: one value in each line, or a table (.csv) with a line of headings."
+    )
+    column: str | None = Field(None, description="Heading of the column of a .csv file.")
+    kind: Kind = Field(
+        description="What the values are: a person's name (person), a name or word (text), something whose "
+        "grouping says nothing (code), iban, phone, email, or date (as 2024-03-05)."
+    )
+
+
+class EgressSettings(BaseModel):
+    """What of a request may leave the site, and under which names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 bytes that pseudonyms are made with: who has it can tell which value "
+        "one stands for.",
+    )
+    dictionaries: tuple[DictionarySettings, ...] = Field(
+        (), description="Values that are replaced in everything that leaves the site."
+    )
+
+    @field_validator("key")
+    @classmethod
+    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value().encode()) < _KEY_BYTES:
+            raise ValueError(f"a key has at least {_KEY_BYTES} bytes")
+        return key

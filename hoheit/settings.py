@@ -34,7 +34,7 @@ from mcp_servers.files.settings import FilesSettings, RootSettings
 _PREFIX = "HOHEIT_"
 # Keys whose values no message repeats.
 _SECRETS = frozenset(
-    {"admin_key", "api_key", "database_url", "secret_key", "token", "url", "user_jwt_secret"}
+    {"admin_key", "api_key", "database_url", "key", "secret_key", "token", "url", "user_jwt_secret"}
 )
 Engine = Literal["embedded", "petals", "vllm"]
 # The secrets that only a site with this engine needs, as one that others reach.

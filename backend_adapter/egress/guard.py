@@ -8,7 +8,7 @@ from backend_adapter.egress.lists import read_values
 from backend_adapter.egress.media import media_in
 from backend_adapter.egress.outgoing import TooDeepError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
-from backend_adapter.egress.settings import EgressSettings
+from backend_adapter.egress.settings import KEY_BYTES, EgressSettings
 from backend_adapter.errors import EgressError, SettingsError
 
 # A body; what is in it is whatever clients send.
@@ -24,12 +24,13 @@ class Guard:
     @classmethod
     def read(cls, settings: EgressSettings) -> "Guard":
         """With the lists that the settings name. Blocks. Raises SettingsError."""
-        if settings.dictionaries and settings.key is None:
-            raise SettingsError(
-                "There are values to protect (adapter.egress.dictionaries) and no key to make pseudonyms with.",
-                "Set adapter.egress.key, or start the adapter with the secret egress-key.",
-            )
         key = b"" if settings.key is None else settings.key.get_secret_value().encode()
+        if settings.dictionaries and len(key) < KEY_BYTES:
+            raise SettingsError(
+                f"The key to make pseudonyms with has {len(key)} bytes, and there are values to protect "
+                "(adapter.egress.dictionaries).",
+                f"Give adapter.egress.key, or the secret egress-key, at least {KEY_BYTES}.",
+            )
         return cls(Dictionary(read_values(settings.dictionaries)), key)
 
     def protect(self, chat: str) -> "Protected":

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from backend_adapter.egress.forms import Kind
 
 # Who runs an upstream: this site, another one that is bound by contract, or anybody.
 Trust: TypeAlias = Literal["site", "partner", "public"]
 
-_KEY_BYTES = 32
+KEY_BYTES = 32
 
 
 class DictionarySettings(BaseModel):
@@ -35,16 +35,9 @@ class EgressSettings(BaseModel):
 
     key: SecretStr | None = Field(
         None,
-        description="Secret of at least 32 bytes that pseudonyms are made with: who has it can tell which value "
-        "one stands for.",
+        description=f"Secret of at least {KEY_BYTES} bytes that pseudonyms are made with: who has it can tell "
+        "which value one stands for.",
     )
     dictionaries: tuple[DictionarySettings, ...] = Field(
         (), description="Values that are replaced in everything that leaves the site."
     )
-
-    @field_validator("key")
-    @classmethod
-    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and len(key.get_secret_value().encode()) < _KEY_BYTES:
-            raise ValueError(f"a key has at least {_KEY_BYTES} bytes")
-        return key

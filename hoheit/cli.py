@@ -11,6 +11,7 @@ import typer
 
 from backend_adapter.errors import AdapterError
 from hoheit import secrets
+from hoheit.egress.cli import app as egress
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
 from hoheit.orphans import end_with_parent
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.add_typer(petals)
 app.add_typer(vllm)
+app.add_typer(egress)
 
 SettingsOption = Annotated[
     Path | None,

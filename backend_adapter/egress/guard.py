@@ -1,5 +1,7 @@
 """The one door: everything that a request says passes it before it leaves the site, and the answer after."""
 
+from collections import Counter
+
 import msgspec
 
 from backend_adapter.egress.dictionary import Dictionary
@@ -43,6 +45,8 @@ class Protected:
 
     def __init__(self, dictionary: Dictionary, pseudonyms: Pseudonyms) -> None:
         self._dictionary, self._pseudonyms = dictionary, pseudonyms
+        # How many values of each kind were replaced, in all that went out.
+        self.counts = Counter[str]()
 
     def outgoing(self, body: Body) -> Body:
         """The body that may leave. Raises EgressError where it must not, or cannot be looked through."""
@@ -54,8 +58,8 @@ class Protected:
         if not self._dictionary.values:
             return body
         try:
-            replaced = replace(body, self._dictionary, self._pseudonyms).value
-            missed = left_over(replaced, self._dictionary)
+            replaced = replace(body, self._dictionary, self._pseudonyms)
+            missed = left_over(replaced.value, self._dictionary)
         except (TooDeepError, RecursionError):
             raise EgressError(
                 "The request is nested so deeply that it cannot be looked through.", "Flatten it."
@@ -65,7 +69,8 @@ class Protected:
                 f"{missed} protected values would still have left the site.",
                 "Tell whoever runs the adapter: this is a fault of it.",
             )
-        return msgspec.convert(replaced, Body)
+        self.counts += replaced.counts
+        return msgspec.convert(replaced.value, Body)
 
     def incoming(self) -> Restored:
         """The step of the answer that restores what was replaced."""

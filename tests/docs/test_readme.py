@@ -24,9 +24,9 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 def test_every_command_it_names_exists(page: Path) -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     known = {*commands}
-    for group in ("petals", "vllm"):
+    for group in ("petals", "vllm", "egress"):
         known |= {f"{group} {name}" for name in commands[group].commands}
-    for name in re.findall(r"`hoheit ((?:petals |vllm )?[a-z-]+)", page.read_text()):
+    for name in re.findall(r"`hoheit ((?:petals |vllm |egress )?[a-z-]+)", page.read_text()):
         assert name in known, name
 
 

@@ -1,0 +1,1 @@
+"""The boundary for those who set it up: what a text would leave the site as."""

@@ -1,7 +1,7 @@
 """The step of an answer in which its pseudonyms become what they stand for again."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Restored:
         elif isinstance(event, ToolCallDelta):
             place = (event.choice, "call", event.index)
             yield from self._end(event.choice, but=place)
-            said = self._restoring(place, _in_json).feed(event.arguments)
+            said = self._restoring(place).feed(event.arguments)
             if said or event.id is not None or event.name is not None:
                 yield msgspec.structs.replace(event, arguments=said)
         elif isinstance(event, Finish):
@@ -56,11 +56,14 @@ class Restored:
         else:
             yield event
 
-    def _restoring(
-        self, place: _Place, escaped: Callable[[str], str] = lambda value: value
-    ) -> Restoring:
+    def _restoring(self, place: _Place) -> Restoring:
         if place not in self._open:
-            self._open[place] = Restoring(self._values, escaped)
+            # A tool of the site needs the value everywhere; a page would load an address that it is in.
+            self._open[place] = (
+                Restoring(self._values, _in_json)
+                if place[1] == "call"
+                else Restoring(self._values, addresses=False)
+            )
         return self._open[place]
 
     def _end(self, choice: int, but: _Place | None = None) -> Iterable[Event]:

@@ -253,6 +253,9 @@ async def test_an_answer_that_began_on_site_does_not_go_on_outside(
     )
     async with Recorder().listening() as outside:
         asked = asyncio.create_task(client.post(adapter, CHAT, question(TEXT)))
+        async with asyncio.timeout(20):
+            while not recorder.heard_of(NAME):
+                await asyncio.sleep(0.02)
         added = {"name": "late", "base_url": f"http://127.0.0.1:{outside.port}/v1"}
         headers = {"Authorization": "Bearer the-operator"}
         async with client.session.post(

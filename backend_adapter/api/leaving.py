@@ -33,7 +33,7 @@ class Leaving:
         """The body that may leave. Raises EgressError."""
         if not self._leaves:
             return body
-        if len(msgspec.json.encode(body)) > _LARGE:
+        if self._protected.searches and len(msgspec.json.encode(body)) > _LARGE:
             return await asyncio.to_thread(self._protected.outgoing, body)
         return self._protected.outgoing(body)
 

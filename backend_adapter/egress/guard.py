@@ -48,6 +48,11 @@ class Protected:
         # How many values of each kind were replaced, in all that went out.
         self.counts = Counter[str]()
 
+    @property
+    def searches(self) -> bool:
+        """Whether there are values to look for, which takes its time in a long body."""
+        return bool(self._dictionary.values)
+
     def outgoing(self, body: Body) -> Body:
         """The body that may leave. Raises EgressError where it must not, or cannot be looked through."""
         if media := media_in(body):
@@ -55,7 +60,7 @@ class Protected:
                 f"This model runs outside of the site, and nobody can tell what is in {media}.",
                 "Ask a model that runs on site, or describe it in words.",
             )
-        if not self._dictionary.values:
+        if not self.searches:
             return body
         try:
             replaced = replace(body, self._dictionary, self._pseudonyms)

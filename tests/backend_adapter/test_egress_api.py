@@ -220,7 +220,7 @@ async def test_the_arguments_of_a_call_are_restored_for_the_tool_and_go_out_agai
     assert not recorder.heard_of(NAME)
 
 
-async def test_streams_completions_and_embeddings_pass_the_same_door(
+async def test_streams_completions_responses_and_embeddings_pass_the_same_door(
     recorder: Recorder, protecting: dict[str, Any], start_adapter: StartAdapter, client: Client
 ) -> None:
     adapter = await start(client, start_adapter, recorder.upstream(), **protecting)
@@ -230,6 +230,8 @@ async def test_streams_completions_and_embeddings_pass_the_same_door(
     assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == NAME
     completed = await client.post(adapter, "/v1/completions", {"model": "m", "prompt": NAME})
     assert completed.json["choices"][0]["text"] == NAME
+    responded = await client.post(adapter, "/v1/responses", {"model": "m", "input": NAME})
+    assert responded.json["output"][-1]["content"][0]["text"] == NAME
     embedded = await client.post(adapter, "/v1/embeddings", {"model": "m", "input": [NAME]})
     assert embedded.status == 200
     assert b"/embeddings" in recorder.got

@@ -23,6 +23,7 @@ ERROR_CODES = frozenset(
         "client_stuck",
         "continuation_mismatch",
         "database_unavailable",
+        "egress_refused",
         "engine_dead",
         "incomplete",
         "insufficient_quota",

@@ -14,6 +14,7 @@ from hoheit import secrets
 from hoheit.egress.cli import app as egress
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
+from hoheit.options import JsonOption, SettingsOption
 from hoheit.orphans import end_with_parent
 from hoheit.petals.cli import app as petals
 from hoheit.progress import Progress
@@ -39,13 +40,6 @@ app.add_typer(petals)
 app.add_typer(vllm)
 app.add_typer(egress)
 
-SettingsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings", help="Settings file. Default: $HOHEIT_SETTINGS, else hoheit.toml in the home."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 TransportOption = Annotated[
     Literal["http", "stdio"],
     typer.Option(help="Serve over HTTP, or over standard input and output."),

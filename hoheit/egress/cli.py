@@ -3,12 +3,12 @@
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hoheit.home import find
+from hoheit.options import JsonOption, SettingsOption
 
 app = typer.Typer(
     name="egress",
@@ -29,14 +29,8 @@ def preview(
     text: Annotated[
         str | None, typer.Argument(help="A text. Default: what comes on standard input.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            "--settings",
-            help="Settings file. Default: $HOHEIT_SETTINGS, else hoheit.toml in the home.",
-        ),
-    ] = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
 ) -> None:
     """Prints a text as it would leave the site, and how many values of which kind were replaced. Sends nothing.
 

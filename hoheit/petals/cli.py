@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hoheit.home import find
+from hoheit.options import SettingsOption
 from hoheit.orphans import end_with_parent
 from hoheit.progress import Progress
 
@@ -19,12 +20,6 @@ app = typer.Typer(
     "Example: `hoheit petals node`",
 )
 
-SettingsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings", help="Settings file. Default: $HOHEIT_SETTINGS, else hoheit.toml in the home."
-    ),
-]
 PeersOption = Annotated[
     list[str] | None,
     typer.Option(

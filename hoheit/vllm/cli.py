@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from hoheit.home import find
+from hoheit.options import JsonOption, SettingsOption
 from hoheit.orphans import end_with_parent
 from hoheit.progress import Progress
 
@@ -20,13 +21,6 @@ app = typer.Typer(
     help="vLLM: servers with the whole model on this machine, or one model spread over several hosts.\n\n"
     "Example: `hoheit vllm serve`",
 )
-
-SettingsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings", help="Settings file. Default: $HOHEIT_SETTINGS, else hoheit.toml in the home."
-    ),
-]
 
 
 @app.command(epilog="Example: `hoheit vllm serve --model Qwen/Qwen3-8B`")
@@ -168,7 +162,7 @@ def check(
         str | None,
         typer.Option(help="How they should be laid out, as vLLM calls it: tp4, tp4-pp2, dp8-ep."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
     settings: SettingsOption = None,
 ) -> None:
     """Looks at running servers: version, engine, layout, room for keys and values, a real completion, tool calls.

@@ -1,18 +1,23 @@
 """Breaks answers off in the network between adapter and engine."""
 
 import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from asking import Said, ask, until_ready
+from asking import Said, ask, question, until_ready
 from conftest import StartAdapter
 from scripted import Client
 from server import VllmServer
 
+from backend_adapter.settings import UpstreamSettings
 from benchmarks.wan.links import Link
 from benchmarks.wan.proxy import Proxy
 
 _EVERY = 6
+_ENOUGH = 3
 _GOING_ON = "backend_adapter.routing.answering"
 
 
@@ -49,6 +54,58 @@ async def assert_goes_on_anywhere(
             gone_on += bool(told)
             assert all("broke off" in each for each in told), told
         assert gone_on > len(places) / 2
+
+
+async def go_on_with_each_other(
+    start_adapter: StartAdapter,
+    client: Client,
+    model: str,
+    upstreams: Sequence[UpstreamSettings],
+    questions: Sequence[str],
+    max_tokens: int,
+) -> tuple[int, set[str]]:
+    """Of how many questions both give one answer, and who went on for whom where one of those was cut.
+
+    Each of them is cut at several places, and either one begins. A few of them are enough.
+    """
+    equal, gone_on = 0, set[str]()
+    alone = [start_adapter(each) for each in upstreams]
+    async with AsyncExitStack() as stack:
+        links = [
+            await stack.enter_async_context(Proxy(_port(each.base_url), Link()))
+            for each in upstreams
+        ]
+        behind = [
+            each.model_copy(update={"base_url": f"http://127.0.0.1:{link.port}/v1"})
+            for each, link in zip(upstreams, links, strict=True)
+        ]
+        together = start_adapter(*behind, selection="round_robin")
+        for adapter in (*alone, together):
+            await until_ready(client, adapter)
+
+        def cut() -> None:
+            for link in links:
+                link.cut()
+
+        for text in questions:
+            if equal == _ENOUGH:
+                break
+            body = question(text, max_tokens=max_tokens)
+            one, other = [await ask(client, adapter, model, body) for adapter in alone]
+            if one.answer != other.answer:
+                continue
+            equal += 1
+            for when in range(1, one.characters - 1, max(1, one.characters // 5)):
+                said = await ask(client, together, model, body, when=when, break_off=cut)
+                assert said.errors == []
+                assert said.answer == one.answer
+                # A cut may come after the last word has left.
+                gone_on.update(each.partition(";")[0] for each in said.comments)
+    return equal, gone_on
+
+
+def _port(base_url: str) -> int:
+    return urlsplit(base_url).port or 80
 
 
 def _counts(said: Said) -> tuple[object, ...]:

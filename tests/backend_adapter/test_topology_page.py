@@ -223,7 +223,7 @@ async def test_nobody_is_asked_while_nobody_looks(make_site: MakeSite) -> None:
         page = seen.page
         await page.clock.install()
         looks: list[str] = []
-        page.on("requestfinished", lambda each: looks.append(each.url))
+        page.on("request", lambda each: looks.append(each.url))
         await seen.enter()
         await expect(page.locator("#link")).to_have_text("live")
         before = len(looks)

@@ -67,7 +67,8 @@ function take(picture) {
   lastAt = new Date();
   board.classList.remove("stale");
   byId("away").hidden = true;
-  state("live");
+  // A look that began before the page was hidden may end after it.
+  state(document.hidden ? "paused" : "live");
   say(byId("clock"), clock(lastAt));
   show(picture, act);
   again(EVERY_MS);

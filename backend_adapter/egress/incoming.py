@@ -45,7 +45,7 @@ class Restored:
             yield from self._end(event.choice, but=place)
             said = self._restoring(place).feed(event.arguments)
             if said or event.id is not None or event.name is not None:
-                yield msgspec.structs.replace(event, arguments=said)
+                yield msgspec.structs.replace(event, name=self._name(event.name), arguments=said)
         elif isinstance(event, Finish):
             yield from self._end(event.choice)
             yield event
@@ -55,6 +55,13 @@ class Restored:
             yield event
         else:
             yield event
+
+    def _name(self, name: str | None) -> str | None:
+        """A tool's name, which comes whole."""
+        if name is None:
+            return None
+        restoring = Restoring(self._values)
+        return restoring.feed(name) + restoring.end()
 
     def _restoring(self, place: _Place) -> Restoring:
         if place not in self._open:

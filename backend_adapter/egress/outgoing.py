@@ -76,7 +76,7 @@ class _Replacing:
         if isinstance(value, dict):
             return {
                 self._key(key): inner
-                if key in _OF_THE_PROTOCOL and isinstance(inner, str)
+                if self._is_protocol(key, inner)
                 else self.any(inner, depth + 1)
                 for key, inner in value.items()
             }
@@ -85,6 +85,10 @@ class _Replacing:
         if self._inside and isinstance(value, int) and not isinstance(value, bool):
             return self._number(value)
         return value
+
+    def _is_protocol(self, key: Any, value: Any) -> bool:
+        """Whether it says nothing of anybody; in a text that is JSON, the same keys are the site's own."""
+        return not self._inside and key in _OF_THE_PROTOCOL and isinstance(value, str)
 
     def _key(self, key: Any) -> Any:
         """A key, which may be a value too; the ids of tokens are none (`logit_bias`)."""

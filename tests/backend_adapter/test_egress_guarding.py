@@ -100,6 +100,20 @@ def test_a_number_that_is_a_value_is_none_any_more() -> None:
     assert left == body
 
 
+def test_a_key_of_the_protocol_is_none_in_what_a_tool_has_returned() -> None:
+    dictionary = Dictionary([Value("code", "K-2024/00817"), Value("person", NAME)])
+    pseudonyms = Pseudonyms(KEY, "chat")
+    row = json.dumps({"id": "K-2024/00817", "type": NAME, "name": NAME})
+    left = replace({"messages": [{"role": "tool", "content": row}]}, dictionary, pseudonyms).value
+    assert left_over(left, dictionary) == 0
+    by_value = {value: name for name, value in pseudonyms.values.items()}
+    assert json.loads(left["messages"][0]["content"]) == {
+        "id": by_value["K-2024/00817"],
+        "type": by_value[NAME],
+        "name": by_value[NAME],
+    }
+
+
 def test_a_request_that_is_nested_without_end_is_refused() -> None:
     value: Any = NAME
     for _ in range(100):
@@ -167,6 +181,17 @@ def test_what_a_model_says_again_comes_back_as_it_was(text: str, cut: int) -> No
     assert reasoning == answer == text
     assert json.loads(arguments) == {"q": text}
     assert isinstance(events[-1], Usage)
+
+
+def test_the_name_of_a_called_tool_is_the_one_that_the_client_has_offered() -> None:
+    tools = [{"function": {"name": "ask_joerg_weissmueller"}}]
+    pseudonyms = Pseudonyms(KEY, "chat")
+    value = Value("text", "joerg_weissmueller")
+    left = replace({"tools": tools}, Dictionary([value]), pseudonyms).value
+    offered = left["tools"][0]["function"]["name"]
+    assert offered == f"ask_{next(iter(pseudonyms.values))}"
+    [call] = Restored(pseudonyms.values).feed(ToolCallDelta(0, "id", offered))
+    assert call.name == tools[0]["function"]["name"]
 
 
 def test_where_nothing_was_replaced_text_passes_by() -> None:

@@ -35,6 +35,9 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "petals": ("torch", "petals"),
     "vllm": ("torch", "vllm"),
     "vllm-gpu": ("vllm-gpu",),
+    # What benchmarks compare with.
+    "litellm": ("litellm",),
+    "vllm-router": ("vllm-router",),
 }
 
 _MARKERS = "installed-lists"

@@ -8,20 +8,15 @@ from backend_adapter.vllm.settings import VllmSettings
 
 
 def servers(
-    settings: VllmSettings, model: Model, *, gpus: int, cores: Sequence[int], online: bool
+    settings: VllmSettings, model: Model, *, gpus: int | None, cores: Sequence[int], online: bool
 ) -> list[Command]:
-    """The command of each server of this machine, which has so many GPUs and these processor cores.
+    """The command of each server of this machine, on so many GPUs; None computes on these processor cores.
 
     Raises LayoutError where there are too few of what it computes on. The key is not among the arguments, where
     every user of the machine could read it.
     """
-    on_gpus = gpus > 0
-    given = [
-        (settings.port + number, *share)
-        for number, share in enumerate(
-            _gpu_shares(settings, gpus) if on_gpus else _core_shares(settings, cores)
-        )
-    ]
+    shares = _core_shares(settings, cores) if gpus is None else _gpu_shares(settings, gpus)
+    given = [(port, *share) for port, share in zip(settings.ports, shares, strict=True)]
     return [
         Command(
             (

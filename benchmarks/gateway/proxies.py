@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -185,11 +184,7 @@ def _lists_models(port: int) -> bool:
 def _litellm_environment() -> Path:
     """Its pinned environment, built at first use beside the project's others. Raises SystemExit."""
     root = Path(os.environ.get("HOHEIT_ENVIRONMENTS_DIR", CHECKOUT / ".environments"))
-    digest = sha256((environments.LISTS / "litellm.txt").read_bytes()).hexdigest()[:12]
-    directory = root / f"litellm-{digest}"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        environments.install(directory, ["litellm"], Progress())
-    except (HoheitError, OSError) as error:
+        return environments.ensure("litellm", root, Progress())
+    except HoheitError as error:
         raise SystemExit(f"LiteLLM cannot be installed: {error}") from error
-    return directory

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,15 +9,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.gateway.proxies import CHECKOUT, free_port
 from benchmarks.vllm.asking import Endpoint
 from benchmarks.vllm.servers import Replica
 from hoheit import environments
 from hoheit.progress import Progress
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
 _KEY = "sk-vllm-benchmark"
 _START_S = 90.0
 _STOP_S = 20.0
@@ -27,7 +25,7 @@ _STOP_S = 20.0
 @contextmanager
 def adapter(folder: Path, replicas: Sequence[Replica]) -> Iterator[Endpoint]:
     """The adapter as `hoheit adapter` starts it, with its defaults."""
-    port = _free_port()
+    port = free_port()
     upstreams = "".join(
         f"[[adapter.upstreams]]\nname = '{each.name}'\nbase_url = '{each.endpoint.base_url}'\n"
         "engine = 'vllm'\n\n"
@@ -38,7 +36,7 @@ def adapter(folder: Path, replicas: Sequence[Replica]) -> Iterator[Endpoint]:
         f"[embedded]\nenabled = false\n\n[adapter]\nport = {port}\napi_key = '{_KEY}'\n\n{upstreams}"
     )
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HOHEIT_")}
-    variables = {"PYTHONPATH": str(_CHECKOUT), **inherited, "HOHEIT_HOME": str(folder)}
+    variables = {"PYTHONPATH": str(CHECKOUT), **inherited, "HOHEIT_HOME": str(folder)}
     command = [sys.executable, "-m", "hoheit", "adapter"]
     model = replicas[0].endpoint.model
     with _started("adapter", command, folder, variables, port, "ready"):
@@ -48,8 +46,9 @@ def adapter(folder: Path, replicas: Sequence[Replica]) -> Iterator[Endpoint]:
 @contextmanager
 def router(folder: Path, replicas: Sequence[Replica], progress: Progress) -> Iterator[Endpoint]:
     """vLLM's router with its defaults but for where it listens."""
-    program = _router_environment(progress) / "bin" / "vllm-router"
-    port, metrics = _free_port(), _free_port()
+    root = Path(os.environ.get("HOHEIT_ENVIRONMENTS_DIR", CHECKOUT / ".environments"))
+    program = environments.ensure("vllm-router", root, progress) / "bin" / "vllm-router"
+    port, metrics = free_port(), free_port()
     folder.mkdir()
     command = [str(program), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--prometheus-port", str(metrics), "--prometheus-host", "127.0.0.1"]
@@ -103,18 +102,3 @@ def _healthy(port: int, path: str) -> bool:
             return bool(told.status == 200)
     except (OSError, urllib.error.URLError):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _router_environment(progress: Progress) -> Path:
-    """Its pinned environment, built at first use beside the project's others. Raises BuildError."""
-    root = Path(os.environ.get("HOHEIT_ENVIRONMENTS_DIR", _CHECKOUT / ".environments"))
-    digest = sha256((environments.LISTS / "vllm-router.txt").read_bytes()).hexdigest()[:12]
-    directory = root / f"vllm-router-{digest}"
-    environments.install(directory, ["vllm-router"], progress)
-    return directory

@@ -96,8 +96,9 @@ def launch(
     from backend_adapter.vllm.layout import Cluster, commands, expected_fingerprint
     from backend_adapter.vllm.parsers import parsers_of
     from hoheit.vllm import launching
+    from hoheit.vllm.launch import source_of
 
-    source, on_the_hub = launching.source_of(model)
+    source, on_the_hub = source_of(model)
     last = Path(source).name
     cluster = Cluster(
         Model(source, name or last.lower(), parsers_of(last), None, context_tokens),
@@ -127,6 +128,7 @@ def execute(context: typer.Context) -> None:
     A server that it starts wants this site's secret vllm-key.
     """
     from hoheit.settings import complete, load
+    from hoheit.vllm.launch import variables_of
     from hoheit.vllm.program import device, environment, program
 
     home = find(os.environ)
@@ -134,14 +136,7 @@ def execute(context: typer.Context) -> None:
     site = complete(load(home), home, ("vllm-key",))
     on = device(site.vllm.device)
     binary = program(on, home, site, Progress())
-    assert site.vllm.api_key is not None  # noqa: S101 - it was asked for above
-    variables = environment(
-        on,
-        {
-            "VLLM_CACHE_ROOT": str(home.data / "vllm"),
-            "VLLM_API_KEY": site.vllm.api_key.get_secret_value(),
-        },
-    )
+    variables = environment(on, variables_of(site.vllm, home))
     sys.stdout.flush()
     os.execve(binary, ["vllm", *context.args], variables)  # noqa: S606 - that is its purpose
 

@@ -26,8 +26,21 @@ class Server:
     variables: dict[str, str]
 
 
-def model_of(interpreter: Path, settings: Settings, home: Home, progress: Progress) -> Model:
-    """The model that the servers load; SmolLM2 is converted first where none is named.
+def source_of(model: str) -> tuple[str, bool]:
+    """A model's directory by its whole path, or its name on the hub; and whether it is the latter.
+
+    The directory need not be on this machine: what looks like a path is one.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir() or model.startswith(("/", "./", "../", "~")):
+        return str(path.absolute()), False
+    return model, True
+
+
+def model_of(
+    interpreter: Path, settings: Settings, home: Home, progress: Progress
+) -> tuple[Model, bool]:
+    """The model that the servers load, and whether it comes from the hub; SmolLM2 is converted where none is named.
 
     Raises HoheitError where it cannot be converted.
     """
@@ -35,24 +48,20 @@ def model_of(interpreter: Path, settings: Settings, home: Home, progress: Progre
     if chosen.model is None:
         directory = default_model(interpreter, environment("cpu", {}), home, progress)
         # It is compared with other engines, so it is computed as exactly as they do.
-        source, dtype = str(directory), "float32"
+        source, on_the_hub, dtype = str(directory), False, "float32"
     else:
-        source, dtype = chosen.model, None
-        if on_this_machine(source):
-            source = str(Path(source).expanduser().absolute())
+        (source, on_the_hub), dtype = source_of(chosen.model), None
     known = parsers_of(Path(source).name)
-    return Model(
-        source,
-        chosen.model_id,
-        Parsers(chosen.tool_parser or known.tool, chosen.reasoning_parser or known.reasoning),
-        dtype,
-        chosen.context_tokens,
-    )
+    parsers = Parsers(chosen.tool_parser or known.tool, chosen.reasoning_parser or known.reasoning)
+    return Model(source, chosen.model_id, parsers, dtype, chosen.context_tokens), on_the_hub
 
 
-def on_this_machine(model: str) -> bool:
-    """Whether a model's name is a directory, and not its name on the hub."""
-    return Path(model).expanduser().is_dir()
+def variables_of(settings: VllmSettings, home: Home) -> dict[str, str]:
+    """What every vLLM process of this site is told: where it keeps what it compiles, and the key that it wants."""
+    variables = {"VLLM_CACHE_ROOT": str(home.data / "vllm")}
+    if settings.api_key is not None:
+        variables["VLLM_API_KEY"] = settings.api_key.get_secret_value()
+    return variables
 
 
 def server(number: int, settings: Settings, home: Home, progress: Progress) -> Server:
@@ -68,15 +77,15 @@ def server(number: int, settings: Settings, home: Home, progress: Progress) -> S
         )
     on = device(chosen.device)
     command_line = program(on, home, settings, progress)
-    model = model_of(command_line.with_name("python"), settings, home, progress)
+    model, on_the_hub = model_of(command_line.with_name("python"), settings, home, progress)
     command = servers(
         chosen,
         model,
-        gpus=gpus() if on == "gpu" else 0,
+        gpus=gpus() if on == "gpu" else None,
         cores=sorted(os.sched_getaffinity(0)),
-        online=not on_this_machine(model.source),
+        online=on_the_hub,
     )[number]
-    variables = environment(on, {**_caches(home), **command.variables, **_key(chosen)})
+    variables = environment(on, {**command.variables, **variables_of(chosen, home)})
     return Server(command_line, command, variables)
 
 
@@ -87,13 +96,3 @@ def become(given: Server) -> None:
     os.execve(  # noqa: S606 - that is its purpose
         given.program, ["vllm", *given.command.arguments], given.variables
     )
-
-
-def _caches(home: Home) -> dict[str, str]:
-    """What vLLM compiles and tunes is kept with the site's data."""
-    return {"VLLM_CACHE_ROOT": str(home.data / "vllm")}
-
-
-def _key(settings: VllmSettings) -> dict[str, str]:
-    key = settings.api_key
-    return {} if key is None else {"VLLM_API_KEY": key.get_secret_value()}

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
@@ -12,17 +11,6 @@ from backend_adapter.vllm.errors import LayoutError
 from backend_adapter.vllm.layout import Cluster, Started
 from hoheit.settings import address
 from hoheit.vllm.running import command_line, reachable, run
-
-
-def source_of(model: str) -> tuple[str, bool]:
-    """A model's directory by its whole path, or its name on the hub; and whether it is the latter.
-
-    The directory need not be on this machine: what looks like a path is one.
-    """
-    path = Path(model).expanduser()
-    if path.is_dir() or model.startswith(("/", "./", "../", "~")):
-        return str(path.absolute()), False
-    return model, True
 
 
 def chosen(started: Sequence[Started], only: str | None) -> list[Started]:

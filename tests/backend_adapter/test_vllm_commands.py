@@ -26,7 +26,9 @@ def value(command: Command, option: str) -> str | None:
     return found
 
 
-def made(given: Mapping[str, Any], *, gpus: int = 0, cores: range = range(4)) -> list[Command]:
+def made(
+    given: Mapping[str, Any], *, gpus: int | None = None, cores: range = range(4)
+) -> list[Command]:
     return servers(VllmSettings(**given), MODEL, gpus=gpus, cores=cores, online=False)
 
 
@@ -73,12 +75,14 @@ def test_replicas_on_processors_get_cores_of_their_own() -> None:
     [
         ({"replicas": 3}, 2, range(8)),
         ({"tensor_parallel": 4}, 2, range(8)),
-        ({"tensor_parallel": 2}, 0, range(8)),
-        ({"replicas": 3}, 0, range(2)),
+        ({"tensor_parallel": 2}, None, range(8)),
+        ({"replicas": 3}, None, range(2)),
+        # The GPUs were asked for, and there are none.
+        ({}, 0, range(8)),
     ],
 )
 def test_more_than_the_machine_has_is_refused(
-    given: Mapping[str, Any], gpus: int, cores: range
+    given: Mapping[str, Any], gpus: int | None, cores: range
 ) -> None:
     with pytest.raises(LayoutError, match=r"vllm\.|need"):
         made(given, gpus=gpus, cores=cores)

@@ -8,7 +8,8 @@ from backend_adapter.vllm.command import Command
 from backend_adapter.vllm.errors import LayoutError
 from backend_adapter.vllm.hosts import Host
 from backend_adapter.vllm.layout import Started
-from hoheit.vllm.launching import chosen, source_of
+from hoheit.vllm.launch import source_of
+from hoheit.vllm.launching import chosen
 from hoheit.vllm.program import device, environment, gpus
 from hoheit.vllm.running import command_line, is_here, reachable
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from asking import CHAT, ask, question, until_ready
@@ -37,6 +39,10 @@ QUESTIONS = (
 )
 ANSWER_TOKENS = 40
 LEFT_S = 20
+LEARNS_S = 20
+# As many requests as these servers compute at the same time (server.py).
+SEATS = 32
+OPERATOR = "the-operator"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,63 @@ async def test_vllm_and_llamacpp_go_on_with_each_others_answers(
     )
     assert equal
     assert gone_on == {"v broke off, l goes on", "l broke off, v goes on"}
+
+
+async def test_what_a_server_can_do_is_found_out_from_it(
+    pair: Sequence[VllmServer], start_adapter: StartAdapter, client: Client
+):
+    """These were started without a parser for calls."""
+    adapter = start_adapter(pair[0].upstream("a"), admin_key=OPERATOR)
+    await until_ready(client, adapter)
+
+    async def told() -> dict[str, Any]:
+        picture = (await client.get(adapter, "/v1/topology", key=OPERATOR)).json
+        return dict(picture["upstreams"][0]["replicas"][0])
+
+    async with asyncio.timeout(LEARNS_S):
+        while (await told())["capabilities"]["structured_outputs"] is None:
+            await asyncio.sleep(0.1)
+    replica = await told()
+    assert replica["capabilities"] == {
+        "continuation": "tokens",
+        "reasoning_field": "reasoning",
+        "tool_parser": False,
+        "structured_outputs": True,
+        "prefix_caching": True,
+    }
+    assert replica["engine_load"]["kv_cache_tokens"] > 2048
+
+
+async def test_conversations_that_begin_keep_away_from_a_server_that_others_have_filled(
+    pair: Sequence[VllmServer], start_adapter: StartAdapter, client: Client
+):
+    """Nobody asks through the adapter yet: only the server itself can tell that requests wait there."""
+    full, free = pair
+    adapter = start_adapter(full.upstream("full"), free.upstream("free"), admin_key=OPERATOR)
+    await until_ready(client, adapter)
+    body = {"model": MODEL, "max_tokens": 1500, "ignore_eos": True, "stream": True, "prompt": "A"}
+    async with AsyncExitStack() as others:
+        for _ in range(SEATS + 4):
+            await others.enter_async_context(
+                client.session.post(f"{full.url}/v1/completions", json=body)
+            )
+
+        async def waiting() -> int:
+            picture = (await client.get(adapter, "/v1/topology", key=OPERATOR)).json
+            load = picture["upstreams"][0]["replicas"][0]["engine_load"]
+            return int(load["waiting"]) if load else 0
+
+        async with asyncio.timeout(LEARNS_S):
+            while not await waiting():
+                await asyncio.sleep(0.1)
+        before = full.metrics()["vllm:request_success_total"]
+        for number in range(8):
+            said = await ask(client, adapter, MODEL, question(f"Say {number}.", max_tokens=4))
+            assert said.content
+        assert await waiting()
+        assert full.metrics()["vllm:request_success_total"] == before
+    members = adapter.app.state.services.pool.members
+    assert members["free"].replicas[MODEL].ttft_known >= 8
 
 
 @pytest.mark.parametrize("process", ["VLLM::EngineCore", "VLLM::Worker"])

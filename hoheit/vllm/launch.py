@@ -76,12 +76,19 @@ def server(number: int, settings: Settings, home: Home, progress: Progress) -> S
             "Count from 0, or set vllm.replicas higher.",
         )
     on = device(chosen.device)
+    count = gpus() if on == "gpu" else None
+    if count == 0:
+        # Before gigabytes are fetched for nothing.
+        raise SettingsError(
+            "vllm.device is gpu, and nvidia-smi lists none on this machine.",
+            "Install the GPU's driver, or set vllm.device to auto or cpu.",
+        )
     command_line = program(on, home, settings, progress)
     model, on_the_hub = model_of(command_line.with_name("python"), settings, home, progress)
     command = servers(
         chosen,
         model,
-        gpus=gpus() if on == "gpu" else None,
+        gpus=count,
         cores=sorted(os.sched_getaffinity(0)),
         online=on_the_hub,
     )[number]

@@ -8,7 +8,11 @@ from backend_adapter.vllm.command import Command
 from backend_adapter.vllm.errors import LayoutError
 from backend_adapter.vllm.hosts import Host
 from backend_adapter.vllm.layout import Started
-from hoheit.vllm.launch import source_of
+from hoheit.errors import SettingsError
+from hoheit.home import Home
+from hoheit.progress import Progress
+from hoheit.settings import Settings
+from hoheit.vllm.launch import server, source_of
 from hoheit.vllm.launching import chosen
 from hoheit.vllm.program import device, environment, gpus
 from hoheit.vllm.running import command_line, is_here, reachable
@@ -44,6 +48,16 @@ def test_without_a_driver_there_are_none(tmp_path: Path, monkeypatch: pytest.Mon
     assert gpus() == 0
     assert device("auto") == "cpu"
     assert device("gpu") == "gpu"
+
+
+def test_gpus_that_were_asked_for_and_are_not_there_are_missed_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = Settings.model_validate({"vllm": {"device": "gpu"}})
+    with pytest.raises(SettingsError, match="nvidia-smi lists none"):
+        server(0, settings, Home(tmp_path / "home"), Progress())
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_server_sees_what_it_needs_and_no_secret_of_the_site(

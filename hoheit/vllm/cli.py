@@ -84,7 +84,10 @@ def launch(
     ] = None,
     run: Annotated[bool, typer.Option("--run", help="Start them, and stay until Ctrl-C.")] = False,
     only: Annotated[
-        str | None, typer.Option(help="Only this host's command; with --run, become its server.")
+        str | None,
+        typer.Option(
+            help="Only this host's command; with --run, start it here: it is this machine."
+        ),
     ] = None,
 ) -> None:
     """Prints the command of every host that one model is spread over, and with --run starts them all.
@@ -110,7 +113,7 @@ def launch(
     started = launching.chosen(commands(cluster, online=on_the_hub), only)
     if not run:
         typer.echo(launching.shown(started, cluster))
-    elif only is not None:
+    elif only is not None and started[0].answers:
         end_with_parent()
         launching.become(started[0])
     else:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 
@@ -14,10 +15,14 @@ from hoheit.vllm.running import command_line, reachable, run
 
 
 def chosen(started: Sequence[Started], only: str | None) -> list[Started]:
-    """All of them, or the one that is named. Raises LayoutError where it is none of them."""
+    """All of them, or the one that is named, which is this machine then. Raises LayoutError where it is none."""
     if only is None:
         return list(started)
-    found = [each for each in started if each.host.name == only]
+    found = [
+        replace(each, host=each.host.model_copy(update={"ssh": None}))
+        for each in started
+        if each.host.name == only
+    ]
     if not found:
         names = ", ".join(each.host.name for each in started)
         raise LayoutError(f"There is no host {only!r}.", f"The hosts are: {names}.")
@@ -58,21 +63,24 @@ def _upstreams(started: Sequence[Started], cluster: Cluster) -> list[str]:
 def become(started: Started) -> None:
     """Replace this process by the server of one host, which has to be this machine."""
     reachable([started])
-    here = started.host.model_copy(update={"ssh": None})
-    given = command_line(here, started.command)
+    given = command_line(started.host, started.command)
     sys.stdout.flush()
     os.execvpe(given[0], given, {**os.environ, **started.command.variables})  # noqa: S606
 
 
 def run_all(started: Sequence[Started], cluster: Cluster, layout: str) -> None:
-    """Starts all hosts, says when they answer, and stays until Ctrl-C. Raises HoheitError or LayoutError."""
+    """Starts these hosts, says when all is well, and stays until Ctrl-C. Raises HoheitError or LayoutError."""
     reachable(started)
+    first = cluster.hosts[0]
 
     def ready() -> None:
         apis = [_api(each, cluster) for each in started if each.answers]
+        if not apis:
+            typer.secho(f"✔ works for {first.name}, which answers", fg="green")
+            return
         typer.secho(f"✔ {cluster.model.name} answers at {', '.join(apis)}", fg="green")
         said = f" --layout {layout}" if layout else ""
         typer.echo(f"  Look at it with: hoheit vllm check {' '.join(apis)}{said}")
         typer.echo("  Ctrl-C stops all of it.")
 
-    asyncio.run(run(started, cluster.port, typer.echo, ready))
+    asyncio.run(run(started, first.address, cluster.port, typer.echo, ready))

@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ from hoheit.supervisor import answers
 
 _STOP_S = 20.0
 _POLL_S = 0.5
+# A first host that does not answer for so long has lost its engine, and starts anew or not at all.
+_GONE_S = 20.0
 _KEPT_LINES = 20
 # A line of vLLM's log is no longer; more of it is not waited for.
 _LONGEST_LINE = 2**20
@@ -66,10 +69,13 @@ def _program(host: Host) -> tuple[str, ...]:
     return host.program
 
 
-async def run(started: Sequence[Started], port: int, say: Say, ready: Callable[[], None]) -> None:
-    """Starts all hosts, calls `ready` once all APIs answer, and stays until SIGINT or SIGTERM.
+async def run(
+    started: Sequence[Started], first: str, port: int, say: Say, ready: Callable[[], None]
+) -> None:
+    """Starts these hosts, calls `ready` once all is well, and stays until SIGINT or SIGTERM.
 
-    Whatever was started is stopped before it returns. Raises StartError when one of them ends.
+    `first` is the address of the host that answers for those that have no API. Whatever was started is stopped
+    before it returns. Raises StartError when one of them ends, or the first one is gone.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,8 +85,12 @@ async def run(started: Sequence[Started], port: int, say: Say, ready: Callable[[
     try:
         for server in servers:
             await server.start()
-        told = asyncio.create_task(_tell_ready(started, port, ready))
+        asked = {each.host.address if each.answers else first for each in started}
+        healths = [f"{address(each, port)}/health" for each in sorted(asked)]
+        told = asyncio.create_task(_tell_ready(healths, ready))
         ended = [asyncio.create_task(server.ended()) for server in servers]
+        if not any(each.answers for each in started):
+            ended.append(asyncio.create_task(_until_gone(healths[0])))
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([*ended, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -95,13 +105,29 @@ async def run(started: Sequence[Started], port: int, say: Say, ready: Callable[[
         await asyncio.gather(*(server.stop() for server in servers))
 
 
-async def _tell_ready(started: Sequence[Started], port: int, ready: Callable[[], None]) -> None:
+async def _tell_ready(healths: Sequence[str], ready: Callable[[], None]) -> None:
     async with aiohttp.ClientSession() as session:
-        for each in started:
-            where = f"{address(each.host.address, port)}/health"
-            if each.answers:
-                await _until_healthy(session, where)
+        for health in healths:
+            await _until_healthy(session, health)
     ready()
+
+
+async def _until_gone(health: str) -> None:
+    """Waits until the first host was well and is so no more: vLLM's own process would wait for it for ever.
+
+    Raises StartError.
+    """
+    async with aiohttp.ClientSession() as session:
+        await _until_healthy(session, health)
+        well = time.monotonic()
+        while time.monotonic() - well < _GONE_S:
+            await asyncio.sleep(_POLL_S)
+            if await answers(session, health):
+                well = time.monotonic()
+    raise StartError(
+        f"The first host has not answered at {health} for {_GONE_S:.0f} s, and nothing works without it.",
+        "Start this host again together with the first one; a unit does so by itself.",
+    )
 
 
 async def _until_healthy(session: aiohttp.ClientSession, where: str) -> None:

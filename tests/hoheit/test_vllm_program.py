@@ -113,10 +113,14 @@ def test_a_host_that_nobody_can_get_to_is_refused_before_anything_starts() -> No
 
 
 def test_one_host_is_chosen_by_its_name() -> None:
-    started = [Started(host(name=name), Command(()), answers=True) for name in ("a", "b")]
+    started = [
+        Started(host(name=name, ssh=f"me@{name}"), Command(()), answers=True) for name in "ab"
+    ]
 
     assert chosen(started, None) == started
-    assert chosen(started, "b") == started[1:]
+    [only] = chosen(started, "b")
+    # It is this machine, however others get here.
+    assert (only.host.name, only.host.ssh) == ("b", None)
     with pytest.raises(LayoutError, match="The hosts are: a, b"):
         chosen(started, "c")
 

@@ -3,6 +3,7 @@
 Both are this machine: one is started here, the other one by ssh.
 """
 
+import contextlib
 import getpass
 import os
 import shlex
@@ -190,6 +191,34 @@ def test_ctrl_c_ends_the_servers_of_all_hosts(site: Site, running: subprocess.Po
 
     assert running.wait(60) == 0
     wait_until(lambda: not processes(site), "those that ssh started end as well")
+
+
+def test_a_host_ends_when_the_first_one_is_lost(site: Site) -> None:
+    """As their units run them, each by itself: vLLM's own process would wait for ever."""
+    logs = {name: site.hosts.with_name(f"only-{name}.log") for name in ("library", "hall")}
+    started = {}
+    for name, log in logs.items():
+        with log.open("wb") as output:
+            started[name] = subprocess.Popen(
+                site.command("--only", name, "--run"),
+                env=site.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+    try:
+        wait_until(lambda: "works for hall" in logs["library"].read_text(), "both work", 240)
+        os.killpg(started["hall"].pid, signal.SIGKILL)
+        started["hall"].wait()
+        assert started["library"].wait(120) == 1
+        assert "The first host has not answered" in logs["library"].read_text()
+        wait_until(lambda: not processes(site), "nothing is left running")
+    finally:
+        for each in started.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each.pid, signal.SIGKILL)
+            each.wait(20)
 
 
 def test_a_server_that_cannot_start_is_named_and_the_others_are_stopped(site: Site) -> None:

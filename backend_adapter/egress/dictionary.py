@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from backend_adapter.egress.forms import Kind, by_words, forms
+from backend_adapter.egress.found import LISTED, Found, apart
 from backend_adapter.egress.skeleton import (
     GAP,
     Skeleton,
@@ -32,20 +33,12 @@ class Value:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value at [start, end) of a text; an ending of its case is not part of it."""
-
-    start: int
-    end: int
-    value: int
-
-
 class Dictionary:
-    """Values to find; their numbers are their places in `values`."""
+    """Values to find; `category` is what those that it finds count as."""
 
-    def __init__(self, values: Iterable[Value]) -> None:
+    def __init__(self, values: Iterable[Value], category: str = LISTED) -> None:
         self.values = tuple(values)
+        self._category = category
         self._by_words = _Automaton(self.values, of_words=True)
         self._by_code = _Automaton(self.values, of_words=False)
 
@@ -59,7 +52,7 @@ class Dictionary:
         found = self._words_in(whole)
         if self._by_code:
             found += self._codes_in(compact_with_origins(whole), text)
-        return _apart(found)
+        return apart(found)
 
     def _words_in(self, skeleton: Skeleton) -> list[Found]:
         found = []
@@ -67,7 +60,7 @@ class Dictionary:
             # The form begins with a GAP, and ends before one, or before an ending and one.
             if _ends_word(skeleton.text, end, self.values[value].kind):
                 # What follows begins at the next character that left something of itself.
-                found.append(Found(skeleton.origins[begin + 1], skeleton.origins[end], value))
+                found.append(self._found(skeleton.origins[begin + 1], skeleton.origins[end], value))
         return found
 
     def _codes_in(self, skeleton: Skeleton, text: str) -> list[Found]:
@@ -79,8 +72,12 @@ class Dictionary:
             if self.values[value].kind == "phone":
                 start -= _marks_before(text, start, after)
             if not _joined(text, start - 1) and not _joined(text, after):
-                found.append(Found(start, after, value))
+                found.append(self._found(start, after, value))
         return found
+
+    def _found(self, start: int, end: int, number: int) -> Found:
+        value = self.values[number]
+        return Found(start, end, value.kind, value.text, self._category)
 
 
 class _Automaton:
@@ -136,11 +133,3 @@ def _marks_before(text: str, start: int, end: int) -> int:
 def _joined(text: str, position: int) -> bool:
     """Whether a letter or digit stands there, which makes it a part of something longer."""
     return 0 <= position < len(text) and text[position].isalnum()
-
-
-def _apart(found: list[Found]) -> list[Found]:
-    chosen: list[Found] = []
-    for each in sorted(found, key=lambda one: (one.start, -one.end)):
-        if not chosen or each.start >= chosen[-1].end:
-            chosen.append(each)
-    return chosen

@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias
 from backend_adapter.egress.skeleton import BAR, GAP, compact, words
 
 # What a value is, as the one who labels it says. A `code` is anything whose grouping says nothing: a customer's
-# number, a licence plate.
-Kind: TypeAlias = Literal["person", "text", "code", "iban", "phone", "email", "date"]
+# number, a licence plate; a `secret` opens something: a password, a key.
+Kind: TypeAlias = Literal[
+    "person", "text", "address", "code", "iban", "phone", "email", "date", "secret"
+]
 
-_BY_WORDS = frozenset({"person", "text", "email"})
+_BY_WORDS = frozenset({"person", "text", "address", "email"})
 # Month names by number, German and English.
 _MONTHS: tuple[tuple[str, ...], ...] = (
     ("januar", "january", "jänner", "jan"),

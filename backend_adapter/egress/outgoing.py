@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from backend_adapter.egress.dictionary import Dictionary
+from backend_adapter.egress.found import Finder
 from backend_adapter.egress.pseudonyms import Pseudonyms
 
 # What a protocol says and no person: they are compared by those who read them, and hold no words.
@@ -48,22 +48,22 @@ class Replaced:
     counts: Counter[str]
 
 
-def replace(value: Any, dictionary: Dictionary, pseudonyms: Pseudonyms) -> Replaced:
+def replace(value: Any, finder: Finder, pseudonyms: Pseudonyms) -> Replaced:
     """`value` is what a request consists of: dicts, lists, texts and numbers. Raises OpaqueError."""
-    replacing = _Replacing(dictionary, pseudonyms)
+    replacing = _Replacing(finder, pseudonyms)
     return Replaced(replacing.any(value, 0), replacing.counts)
 
 
-def left_over(value: Any, dictionary: Dictionary) -> int:
+def left_over(value: Any, finder: Finder) -> int:
     """How many values still stand in what is about to leave; anything but 0 must not."""
-    found = _Replacing(dictionary, _Nothing())
+    found = _Replacing(finder, _Nothing())
     found.any(value, 0)
     return found.counts.total()
 
 
 class _Replacing:
-    def __init__(self, dictionary: Dictionary, pseudonyms: "Pseudonyms | _Nothing") -> None:
-        self._dictionary, self._pseudonyms = dictionary, pseudonyms
+    def __init__(self, finder: Finder, pseudonyms: "Pseudonyms | _Nothing") -> None:
+        self._finder, self._pseudonyms = finder, pseudonyms
         self.counts = Counter[str]()
         # Of how many texts it is inside that are JSON: there a number may be a value, elsewhere it is a parameter.
         self._inside = 0
@@ -143,14 +143,13 @@ class _Replacing:
         return number if replaced == text else replaced
 
     def _plain(self, text: str) -> str:
-        found = self._dictionary.find(text)
+        found = self._finder.find(text)
         if not found:
             return text
         said, begin = [], 0
         for each in found:
-            value = self._dictionary.values[each.value]
-            self.counts[value.kind] += 1
-            said += [text[begin : each.start], self._pseudonyms.of(value.kind, value.text)]
+            self.counts[each.kind] += 1
+            said += [text[begin : each.start], self._pseudonyms.of(each.kind, each.value)]
             begin = each.end
         return "".join([*said, text[begin:]])
 

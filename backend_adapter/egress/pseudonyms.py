@@ -19,11 +19,13 @@ _SHORTEST = 3
 _NAMES: dict[Kind, str] = {
     "person": "Person",
     "text": "Name",
+    "address": "Anschrift",
     "code": "Nummer",
     "phone": "Telefon",
     "email": "Mail",
     "iban": "Konto",
     "date": "Datum",
+    "secret": "Geheimnis",
 }
 
 

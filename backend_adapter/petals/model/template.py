@@ -19,7 +19,7 @@ from backend_adapter.petals.errors import GenerationError, WeightsError
 class _Generation(Extension):
     """`{% generation %}` marks what a model said, for training; here it writes what is within."""
 
-    tags: ClassVar = {"generation"}
+    tags: ClassVar = {"generation"}  # type: ignore[misc]
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)

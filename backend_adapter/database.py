@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Executable, MetaData, Row, event, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from backend_adapter.errors import DatabaseError, SettingsError
 
@@ -92,9 +92,12 @@ def _readers_beside_a_writer(connection: Any, _record: object) -> None:
 
 
 async def create_tables(engine: AsyncEngine) -> None:
-    """Create the tables of `METADATA` that are missing. Raises DatabaseError."""
+    """Create the tables of `METADATA` that are missing, with their indexes. Raises DatabaseError."""
+    wanted: list[CreateTable | CreateIndex] = []
     for table in METADATA.sorted_tables:
-        create = CreateTable(table, if_not_exists=True)
+        wanted.append(CreateTable(table, if_not_exists=True))
+        wanted += [CreateIndex(index, if_not_exists=True) for index in sorted(table.indexes, key=str)]
+    for create in wanted:
         if engine.dialect.name == "sqlite":
             await execute(engine, create)
         else:

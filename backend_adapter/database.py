@@ -1,7 +1,8 @@
 """The adapter's own database: SQLite for one machine, PostgreSQL where several adapters share it.
 
 Whoever keeps something declares its tables on `METADATA` and reads and writes through `execute`, one
-statement at a time, each a transaction of its own.
+statement at a time, each a transaction of its own. What must be stored together, or must survive a power cut,
+goes through `transaction`.
 """
 
 import asyncio
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Executable, MetaData, Row, event, text
+from sqlalchemy import Connection, Executable, MetaData, Row, event, inspect, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from backend_adapter.errors import DatabaseError, SettingsError
@@ -52,7 +53,11 @@ def _engine(url: str) -> AsyncEngine:
         # SQLite writes one at a time anyway, so that more connections would only wait for each other.
         options |= {"pool_size": 1, "max_overflow": 0, "connect_args": {"timeout": _LOCK_TIMEOUT_S}}
     else:
-        session = f"-c statement_timeout={_LOCK_TIMEOUT_S}s -c timezone=UTC"
+        # A process that stands still in the middle of a transaction must not keep the others waiting.
+        session = (
+            f"-c statement_timeout={_LOCK_TIMEOUT_S}s -c timezone=UTC "
+            f"-c idle_in_transaction_session_timeout={_STATEMENT_TIMEOUT_S:.0f}s"
+        )
         options |= {
             "pool_size": _POOL_SIZE,
             "max_overflow": 0,
@@ -96,7 +101,9 @@ async def create_tables(engine: AsyncEngine) -> None:
     wanted: list[CreateTable | CreateIndex] = []
     for table in METADATA.sorted_tables:
         wanted.append(CreateTable(table, if_not_exists=True))
-        wanted += [CreateIndex(index, if_not_exists=True) for index in sorted(table.indexes, key=str)]
+        wanted += [
+            CreateIndex(index, if_not_exists=True) for index in sorted(table.indexes, key=str)
+        ]
     for create in wanted:
         if engine.dialect.name == "sqlite":
             await execute(engine, create)
@@ -117,11 +124,63 @@ async def execute(engine: AsyncEngine, statement: Executable) -> Sequence[Row[An
             result = await connection.execute(statement)
             return result.all() if result.returns_rows else ()
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        raise DatabaseError(
-            f"The adapter's database does not answer: {_told(error)}.",
-            "See that the server of adapter.database_url runs, or that its file can be written.",
-            code="database_unavailable",
-        ) from error
+        raise _unavailable(error) from error
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, lock: int) -> AsyncIterator[AsyncConnection]:
+    """Statements that are stored together when the block ends, or not at all where it raises.
+
+    Whoever begins one with the same `lock` (any number) waits until this one is over, whichever process it is
+    in. What is stored survives a power cut; on PostgreSQL unless its own settings say otherwise.
+
+    Raises DatabaseError where the database refuses it or does not answer within five seconds all in all; its
+    cause is what the driver said. Where the very end went unanswered, it may have been stored all the same.
+    """
+    try:
+        async with asyncio.timeout(_STATEMENT_TIMEOUT_S), engine.connect() as connection:
+            try:
+                await _begin(connection, lock)
+                yield connection
+                await connection.exec_driver_sql("COMMIT")
+                if engine.dialect.name == "sqlite":
+                    await connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
+            except BaseException:
+                # Closed rather than rolled back: nobody can tell in which state it is.
+                await connection.invalidate()
+                raise
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        raise _unavailable(error) from error
+
+
+async def _begin(connection: AsyncConnection, lock: int) -> None:
+    """The connection commits by itself after each statement, so that this is said in SQL."""
+    if connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql("PRAGMA synchronous = FULL")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        await connection.exec_driver_sql(f"BEGIN; SELECT pg_advisory_xact_lock({lock:d})")
+
+
+async def has_table(engine: AsyncEngine, name: str) -> bool:
+    """Whether there is a table of this name. Raises DatabaseError."""
+
+    def look(connection: Connection) -> bool:
+        return inspect(connection).has_table(name)
+
+    try:
+        async with asyncio.timeout(_STATEMENT_TIMEOUT_S), engine.connect() as connection:
+            return await connection.run_sync(look)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> DatabaseError:
+    return DatabaseError(
+        f"The adapter's database does not answer: {_told(error)}.",
+        "See that the server of adapter.database_url runs, or that its file can be written.",
+        code="database_unavailable",
+    )
 
 
 def _told(error: Exception) -> str:

@@ -25,7 +25,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "backend_adapter.settings",
         "backend_adapter.database",
     ),
-    "backend_adapter.egress": ("backend_adapter.chat", "backend_adapter.errors"),
+    "backend_adapter.egress": (
+        "backend_adapter.chat",
+        "backend_adapter.database",
+        "backend_adapter.errors",
+    ),
     "backend_adapter.database": ("backend_adapter.errors", "backend_adapter.settings"),
     "backend_adapter.embedded": ("backend_adapter.errors",),
     "backend_adapter.petals": ("backend_adapter.chat", "backend_adapter.serving"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from backend_adapter.egress.receipts.record import Receipt, canonical
+from backend_adapter.errors import AdapterError
 
 Fault: TypeAlias = Literal["changed", "missing", "out of order"]
 
@@ -29,13 +30,24 @@ class Link:
     hash: str
 
 
-class BrokenChainError(ValueError):
+class BrokenChainError(AdapterError):
     """The chain does not hold: at which number first, and why."""
 
     def __init__(self, seq: int, fault: Fault, told: str) -> None:
-        super().__init__(f"receipt {seq} is {fault}: {told}")
+        super().__init__(
+            f"Receipt {seq} is {fault}: {told}.",
+            "Find out who could write the adapter's database, and compare with a backup.",
+            code="receipt_chain_broken",
+        )
         self.seq = seq
         self.fault = fault
+
+
+def readable(link: Link) -> Receipt:
+    """The receipt of `link`. Raises BrokenChainError where its row holds none."""
+    if link.receipt is None:
+        raise BrokenChainError(link.seq, "changed", "its row holds no receipt that can be read")
+    return link.receipt
 
 
 def link_hash(previous: str, receipt: Receipt) -> str:

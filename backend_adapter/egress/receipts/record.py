@@ -80,9 +80,12 @@ class Receipt:
         object.__setattr__(self, name, value)
 
 
+_FIELDS = tuple(each.name for each in fields(Receipt))
+
+
 def as_row(receipt: Receipt) -> dict[str, str | int]:
     """The fields as a table keeps them: times as ISO 8601 in UTC, counts as canonical JSON."""
-    row = {each.name: getattr(receipt, each.name) for each in fields(receipt)}
+    row = {name: getattr(receipt, name) for name in _FIELDS}
     row["time"] = iso(receipt.time)
     row["passages"] = _json(receipt.passages)
     row["counts"] = _json(receipt.counts)
@@ -95,7 +98,7 @@ def from_row(row: Mapping[str, Any]) -> Receipt:
     Raises ValueError for a row that `as_row` cannot have made.
     """
     try:
-        given = {each.name: row[each.name] for each in fields(Receipt)}
+        given = {name: row[name] for name in _FIELDS}
         if not _TIME.fullmatch(given["time"]):
             raise ValueError("the time is in another form")
         given["time"] = datetime.fromisoformat(given["time"])
@@ -104,14 +107,15 @@ def from_row(row: Mapping[str, Any]) -> Receipt:
         receipt = Receipt(**given)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError("this row holds no receipt") from error
-    if any(as_row(receipt)[name] != row[name] for name in given):
+    kept = as_row(receipt)
+    if any(kept[name] != row[name] for name in _FIELDS):
         raise ValueError("this row is not in the form that receipts are kept in")
     return receipt
 
 
 def as_json(receipt: Receipt) -> dict[str, object]:
     """The fields as JSON tells them; the time as ISO 8601 in UTC."""
-    values: dict[str, object] = {each.name: getattr(receipt, each.name) for each in fields(receipt)}
+    values: dict[str, object] = {name: getattr(receipt, name) for name in _FIELDS}
     return values | {"time": iso(receipt.time)}
 
 

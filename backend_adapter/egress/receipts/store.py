@@ -76,7 +76,10 @@ class _Waiting:
 
 
 class Receipts:
-    """The receipts in the database of `engine`; bodies are kept for as long as `settings` says."""
+    """The receipts in the database of `engine`; bodies are kept for as long as `settings` says.
+
+    Reading makes no tables: where none may be there yet, `prepare` comes first.
+    """
 
     def __init__(self, engine: AsyncEngine, settings: ReceiptSettings) -> None:
         self._engine = engine
@@ -177,7 +180,6 @@ class Receipts:
 
         Raises DatabaseError.
         """
-        await self.prepare()
         return await self._page(Selection(chat=chat, user=user, message=message), after)
 
     async def body(self, seq: int, user: str | None = None) -> Body | None:
@@ -185,7 +187,6 @@ class Receipts:
 
         Raises DatabaseError, also where the kept body is not the one that the receipt tells of.
         """
-        await self.prepare()
         found = select(BODIES.c.body, BODIES.c.kept_until, RECEIPTS.c.body_sha256)
         found = found.join(RECEIPTS, RECEIPTS.c.seq == BODIES.c.seq)
         found = found.where(BODIES.c.seq == seq, BODIES.c.kept_until > iso(datetime.now(UTC)))

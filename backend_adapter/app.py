@@ -13,6 +13,7 @@ from backend_adapter.api import (
     chat,
     completions,
     embeddings,
+    labels,
     models,
     operations,
     responses,
@@ -21,7 +22,7 @@ from backend_adapter.api import (
     topology,
     topology_page,
 )
-from backend_adapter.api.auth import AdminCheck, CallerCheck
+from backend_adapter.api.auth import AdminCheck, CallerCheck, LabelsCheck
 from backend_adapter.api.identity import Identity
 from backend_adapter.api.observer import Observer
 from backend_adapter.api.record import RequestLog
@@ -30,6 +31,7 @@ from backend_adapter.api.services import Services, services
 from backend_adapter.api.telemetry import Telemetry, make_tracing
 from backend_adapter.database import open_database
 from backend_adapter.egress.guard import Guard
+from backend_adapter.egress.receipts.store import Receipts
 from backend_adapter.errors import AdapterError
 from backend_adapter.reload import Watch
 from backend_adapter.routing.health import HealthMonitor
@@ -63,7 +65,10 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
             pool = Pool(connections)
             telemetry = Telemetry(pool, tracing)
             guard = await asyncio.to_thread(Guard.read, settings.egress)
-            given = Services(settings, pool, database, telemetry, guard, started=int(time.time()))
+            receipts = Receipts(database, settings.egress.receipts) if database else None
+            if receipts is not None:
+                stack.push_async_callback(receipts.close)
+            given = Services(settings, pool, database, telemetry, guard, int(time.time()), receipts)
             app.state.services = given
             tasks = [asyncio.create_task(HealthMonitor(pool).run())]
             if watch is not None:
@@ -90,6 +95,9 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
         app.include_router(
             part.router, prefix="/v1", dependencies=[Depends(CallerCheck(_identity))]
         )
+    app.include_router(
+        labels.router_for(CallerCheck(_identity), LabelsCheck(_identity)), prefix="/v1"
+    )
     operators = [Depends(AdminCheck(_identity))]
     app.include_router(topology.router, prefix="/v1", dependencies=operators)
     app.include_router(scrape.router, dependencies=operators)

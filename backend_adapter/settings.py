@@ -184,6 +184,10 @@ class AdapterSettings(BaseModel):
     admin_key: Key | None = Field(
         None, description="Key that operators send as a bearer token; without it nobody is one."
     )
+    labels_key: Key | None = Field(
+        None,
+        description="Key with which the site's MCP servers register what their results hold; without it none can.",
+    )
     user_jwt_secret: SecretStr | None = Field(
         None,
         description="Secret of at least 32 bytes with which Open WebUI signs who asks "

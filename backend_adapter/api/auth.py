@@ -36,6 +36,17 @@ class AdminCheck:
         self._identity(request).require_admin(request.headers.get("authorization", ""))
 
 
+class LabelsCheck:
+    """A dependency that lets only the site's own MCP servers in."""
+
+    def __init__(self, identity: Callable[[Request], Identity]) -> None:
+        self._identity = identity
+
+    async def __call__(self, request: Request) -> None:
+        """Raises UnauthorizedError."""
+        self._identity(request).require_labels(request.headers.get("authorization", ""))
+
+
 def caller(request: Request) -> Caller:
     """Who sent `request`, on a route that CallerCheck guards."""
     found: Caller = request.scope[_KEY]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from backend_adapter.api.body import read_body
-from backend_adapter.api.exchange import Collector, Encoder, Question, respond
-from backend_adapter.api.services import services
+from backend_adapter.api.exchange import Asked, Collector, Encoder, Question, respond
+from backend_adapter.api.services import Services, services
 from backend_adapter.chat import tool_calls
 from backend_adapter.chat.collect import Collector as ChatCollector
 from backend_adapter.chat.context import RequestContext
@@ -49,12 +50,23 @@ def chat_question(
     collector: Callable[[], Collector],
 ) -> Question:
     """A chat as it goes to a model, with the help that the settings say this model needs."""
-    model = services(request).settings.model(asked.model)
+    given = services(request)
     task = RequestContext.from_headers(request.headers).task
+
+    def asked_of(model: str) -> Asked:
+        return _asked_of(given, msgspec.structs.replace(asked, model=model), task)
+
+    return Question(
+        asked.model, asked.body(), asked_of, operation, bool(asked.stream), encoder, collector
+    )
+
+
+def _asked_of(given: Services, asked: ChatRequest, task: str | None) -> Asked:
+    model = given.settings.model(asked.model)
     body = asked.body()
     if task and model.small:
         body = plan_task(body, task)
-    known = [each.capabilities for each in services(request).pool.replicas(asked.model)]
+    known = [each.capabilities for each in given.pool.replicas(asked.model)]
     forced, small = model.force_first_call, model.small
     if model.tool_calls == "engine" and any(each.tool_parser is False for each in known):
         # Whoever of them is asked must be able to answer.
@@ -68,4 +80,4 @@ def chat_question(
         return [*reasoning_stages(starts_open=starts_open), *plan.stages()]
 
     ask = Ask("chat/completions", asked.model, plan.body, asked.choices, reads_calls=plan.in_text)
-    return Question(ask, operation, bool(asked.stream), stages, encoder, collector)
+    return Asked(ask, stages)

@@ -8,17 +8,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backend_adapter.api.auth import caller
 from backend_adapter.api.body import read_body
-from backend_adapter.api.leaving import Leaving
+from backend_adapter.api.leaving import About, Leaving
 from backend_adapter.api.outcome import Outcome
 from backend_adapter.api.record import record
 from backend_adapter.api.respond import json_response, while_connected
 from backend_adapter.api.services import Services, services
-from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.embeddings import EmbeddingsRequest, parse_embeddings, rebuild
 from backend_adapter.chat.events import Usage
-from backend_adapter.errors import AdapterError, NoUpstreamError, RequestError
+from backend_adapter.errors import AdapterError, EgressError, NoUpstreamError, RequestError
 from backend_adapter.routing.continuation import BYTES_PER_TOKEN
 from backend_adapter.routing.quotas import Reservation
 from backend_adapter.routing.replica import Replica
@@ -44,24 +42,23 @@ class _Embedding:
     """One request for embeddings from its arrival to its answer."""
 
     def __init__(self, request: Request, given: Services, asked: EmbeddingsRequest) -> None:
-        context, who = RequestContext.from_headers(request.headers), caller(request)
-        self._user = who.user
+        self._about = About.of(request)
+        self._user = self._about.user
         self._kept = record(request)
         self._given = given
         self._asked = asked
         self._body = asked.body()
         self._encoded = msgspec.json.encode(self._body)
-        self._chat = context.chat_id or who.user
         self._leaving: Leaving | None = None
         self._cost = len(self._encoded) // BYTES_PER_TOKEN
         self._time = asyncio.get_running_loop().time
         self._outcome = Outcome(
             model=asked.model,
             operation="embeddings",
-            client=who.client,
+            client=self._about.client,
             stream=False,
-            background=context.task is not None,
-            task=context.task,
+            background=bool(self._about.task),
+            task=self._about.task or None,
             started=self._time(),
         )
 
@@ -71,7 +68,12 @@ class _Embedding:
         reservation: Reservation | None = None
         try:
             await given.pool.offering(model, given.settings.connect_timeout_s)
-            self._leaving = Leaving(given.guard, given.pool.replicas(model), self._chat)
+            self._leaving = await Leaving.decide(given, self._about, model, self._body)
+            if self._leaving.model != model:
+                raise EgressError(
+                    "This model runs outside of the site, and the chat must stay on it.",
+                    "Ask for vectors from a model that runs on site: those of two models do not compare.",
+                )
             self._body = await self._leaving.body(self._body)
             reservation = await given.quotas.reserve(self._user, self._cost)
             arrived = self._time()
@@ -115,7 +117,8 @@ class _Embedding:
         self._outcome.upstream = replica.name
         replica.begin(self._cost)
         try:
-            raw = await replica.upstream.post("embeddings", self._body)
+            sending = self._leaving.sending if self._leaving is not None else None
+            raw = await replica.upstream.post("embeddings", self._body, sending=sending)
             # A large batch would hold up everybody's streams.
             body = await asyncio.to_thread(rebuild, raw, self._asked, replica.name)
         finally:

@@ -10,16 +10,15 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backend_adapter.api.auth import caller
-from backend_adapter.api.leaving import Leaving
+from backend_adapter.api.leaving import About, Leaving
 from backend_adapter.api.outcome import Outcome
 from backend_adapter.api.parts import Parts
 from backend_adapter.api.record import Record, record
 from backend_adapter.api.respond import EventStream, json_response, while_connected
 from backend_adapter.api.services import Services, services
-from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.events import Part
 from backend_adapter.chat.stages import Stage
+from backend_adapter.egress.guard import Body
 from backend_adapter.errors import AdapterError
 from backend_adapter.routing.answering import Answering
 from backend_adapter.routing.continuation import Ask
@@ -67,16 +66,26 @@ class Collector(Protocol):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to ask, how to read the answer, and in which form it goes out.
-
-    `stages` makes the steps that one answer's events pass. `operation` is what it is called in figures.
-    """
+class Asked:
+    """How one model is asked; `stages` makes the steps that one answer's events pass."""
 
     ask: Ask
+    stages: Callable[[], list[Stage]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of which model, and in which form the answer goes out.
+
+    `of` says how a model is asked: it may be another one than the client wanted. `body` is what the client sent.
+    `operation` is what it is called in figures.
+    """
+
+    model: str
+    body: Body
+    of: Callable[[str], Asked]
     operation: str
     stream: bool
-    stages: Callable[[], list[Stage]]
     encoder: Callable[[], Encoder]
     collector: Callable[[], Collector]
 
@@ -94,10 +103,9 @@ class Exchange:
     """One question from its arrival to its answer's end: the frames of its stream, or its whole."""
 
     def __init__(self, request: Request, given: Services, question: Question, kept: Record) -> None:
-        context = RequestContext.from_headers(request.headers)
-        who = caller(request)
-        self._user = who.user
-        self._session = (context.chat_id or who.user).encode()
+        self._about = About.of(request)
+        self._user = self._about.user
+        self._prompt_estimate = 0
         self._conversation = b""
         self._given = given
         self._settings = given.settings
@@ -109,12 +117,12 @@ class Exchange:
         self._reservation: Reservation | None = None
         self._time = asyncio.get_running_loop().time
         self._outcome = Outcome(
-            model=question.ask.model,
+            model=question.model,
             operation=question.operation,
-            client=who.client,
+            client=self._about.client,
             stream=question.stream,
-            background=context.task is not None,
-            task=context.task,
+            background=bool(self._about.task),
+            task=self._about.task or None,
             started=self._time(),
         )
         self._ended = False
@@ -202,9 +210,12 @@ class Exchange:
 
     async def _enter(self) -> Parts:
         """Find who can answer, and wait for a place. Raises AdapterError."""
-        ask, settings, given = self._question.ask, self._settings, self._given
-        await given.pool.offering(ask.model, settings.connect_timeout_s)
-        prompt_tokens = ask.prompt_estimate
+        question, settings, given = self._question, self._settings, self._given
+        await given.pool.offering(question.model, settings.connect_timeout_s)
+        leaves = await Leaving.decide(given, self._about, question.model, question.body)
+        asked_of = question.of(leaves.model)
+        ask = asked_of.ask
+        prompt_tokens = self._prompt_estimate = ask.prompt_estimate
         cost = estimate_tokens(ask.limit, prompt_tokens)
         self._reservation = await given.quotas.reserve(self._user, prompt_tokens)
         place = given.admission(ask.model).place(
@@ -216,10 +227,10 @@ class Exchange:
         given.pool.turn += 1
         turn = given.pool.turn
         policy = settings.selection
-        key = self._session if policy == "session" else conversation_key(ask.body)
+        session = self._about.session.encode()
+        key = session if policy == "session" else conversation_key(ask.body)
         home, new = given.pool.homes.of(key), begins(ask.body)
         self._conversation = key
-        leaves = Leaving(given.guard, given.pool.replicas(ask.model), self._session.decode())
 
         def replicas() -> list[Replica]:
             return order(
@@ -243,12 +254,16 @@ class Exchange:
                 cost=cost,
                 hedge_after_s=settings.hedge_after_s,
                 patience_s=settings.patience_s,
+                sending=leaves.sending,
             )
 
         def stages() -> list[Stage]:
-            return [*self._question.stages(), *leaves.stages()]
+            return [*asked_of.stages(), *leaves.stages()]
 
-        return Parts(protected, answers, stages)
+        parts = Parts(protected, answers, stages)
+        if leaves.note:
+            parts.answering.notes.append(leaves.note)
+        return parts
 
     def _fault(self, error: AdapterError) -> None:
         self._outcome.error = error.code or error.type
@@ -288,4 +303,4 @@ class Exchange:
         """What an answer that was not completed has cost, about."""
         if parts is None or parts.answering.replica is None:
             return 0
-        return self._question.ask.prompt_estimate + parts.answering.pieces
+        return self._prompt_estimate + parts.answering.pieces

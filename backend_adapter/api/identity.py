@@ -33,11 +33,13 @@ _LONGEST_TOKEN = 4096
 class Caller:
     """`user` is a person's id, or the client's name where it asks for itself.
 
-    A person whom the settings name by e-mail address is known by that address instead of the id.
+    A person whom the settings name by e-mail address is known by that address instead of the id. `names` are all
+    that one is known by in a policy: id, address, `role:admin`, `client:NAME`.
     """
 
     user: str
     client: str
+    names: tuple[str, ...] = ()
 
 
 class Identity:
@@ -55,6 +57,8 @@ class Identity:
         self._clients = [(_digest(key.get_secret_value()), name) for key, name in keys]
         admin = settings.admin_key
         self._admin = _digest(admin.get_secret_value()) if admin else None
+        labels = settings.labels_key
+        self._labels = _digest(labels.get_secret_value()) if labels else None
         self._secret = _signing_secret(settings.user_jwt_secret)
         named = (*settings.admission.weights, *settings.quotas.overrides)
         self._named = {name.lower(): name for name in named if "@" in name}
@@ -64,11 +68,10 @@ class Identity:
                 "Give that client another name.",
             )
         digests = [digest for digest, _ in self._clients]
-        if self._admin:
-            digests.append(self._admin)
+        digests += [each for each in (self._admin, self._labels) if each]
         if len(set(digests)) < len(digests):
             raise SettingsError(
-                "Two of adapter.api_key, adapter.admin_key and the keys of adapter.clients are alike, "
+                "Two of adapter.api_key, admin_key, labels_key and the keys of adapter.clients are alike, "
                 "so that a key would not tell who asks.",
                 "Give each a key of its own.",
             )
@@ -90,14 +93,14 @@ class Identity:
                 code="invalid_api_key",
             )
         if user_token is None or self._secret is None:
-            return Caller(client, client)
+            return Caller(client, client, (client, f"client:{client}"))
         if client != SITE:
             raise UnauthorizedError(
                 f"The client {client!r} presents a user, and may only ask for itself.",
                 f"Leave out the header {USER_HEADER}; only Open WebUI, with adapter.api_key, sends it.",
                 code="invalid_user_token",
             )
-        return Caller(self._user(user_token, self._secret), client)
+        return self._user(user_token, self._secret, client)
 
     def require_admin(self, authorization: str) -> None:
         """Raises UnauthorizedError unless the key is `adapter.admin_key`."""
@@ -111,7 +114,19 @@ class Identity:
                 code="invalid_admin_key",
             )
 
-    def _user(self, token: str, secret: bytes) -> str:
+    def require_labels(self, authorization: str) -> None:
+        """Raises UnauthorizedError unless the key is `adapter.labels_key`."""
+        given = _digest(_bearer(authorization))
+        if self._labels is None or not hmac.compare_digest(given, self._labels):
+            raise UnauthorizedError(
+                "This is for the site's MCP servers, and the key is not theirs."
+                if self._labels
+                else "This is for the site's MCP servers, and no key of theirs is set.",
+                "Use labels_key of [adapter] in hoheit.toml (the secret labels-key of a site).",
+                code="invalid_labels_key",
+            )
+
+    def _user(self, token: str, secret: bytes, client: str) -> Caller:
         if len(token) > _LONGEST_TOKEN:
             raise _refused(f"it has {len(token)} characters")
         try:
@@ -128,7 +143,13 @@ class Identity:
         user, email = str(claims["sub"]).strip(), claims.get("email")
         if not user:
             raise _refused("it names nobody")
-        return self._named.get(email.lower(), user) if isinstance(email, str) else user
+        names = [user, f"client:{client}"]
+        if isinstance(email, str):
+            names.append(email)
+        if isinstance(role := claims.get("role"), str):
+            names.append(f"role:{role}")
+        known_as = self._named.get(email.lower(), user) if isinstance(email, str) else user
+        return Caller(known_as, client, tuple(names))
 
 
 def _refused(why: str) -> UnauthorizedError:

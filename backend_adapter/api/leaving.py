@@ -1,39 +1,130 @@
-"""Has a request pass the guard before it leaves the site, and its answer after."""
+"""Has a request pass the boundary before it leaves the site, and its answer after."""
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+from starlette.requests import Request
 
+from backend_adapter.api.auth import caller
+from backend_adapter.api.services import Services
+from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.stages import Stage
-from backend_adapter.egress.guard import Body, Guard
+from backend_adapter.egress.guard import Body, Protected
+from backend_adapter.egress.labels import NOTHING_KNOWN, Known, digest_of
+from backend_adapter.egress.policy.rules import Decision, Destination, Policy, strictest
+from backend_adapter.egress.receipts.record import Action, Receipt
+from backend_adapter.errors import EgressError
 from backend_adapter.routing.continuation import Ask
 from backend_adapter.routing.replica import Replica
+from backend_adapter.settings import UpstreamSettings
 
 # To look through more than this takes milliseconds, in which no stream would go on.
 _LARGE = 4 * 1024
 
 
-class Leaving:
-    """One request for a model: whether it may leave the site, and as what.
+@dataclass(frozen=True)
+class About:
+    """Who asks, in which chat, and what for; `names` are all that the user is known by."""
 
-    It does where one of the model's `replicas` is not run by the site itself: then any of them may be the one that
-    answers, and all of them get the same.
+    user: str
+    client: str
+    names: tuple[str, ...]
+    chat: str = ""
+    message: str = ""
+    task: str = ""
+
+    @classmethod
+    def of(cls, request: Request) -> "About":
+        """What headers and keys say."""
+        context, who = RequestContext.from_headers(request.headers), caller(request)
+        return cls(
+            who.user,
+            who.client,
+            who.names,
+            context.chat_id or "",
+            context.message_id or "",
+            context.task or "",
+        )
+
+    @property
+    def session(self) -> str:
+        """What pseudonyms are made for: the chat, or all that a client without chats asks."""
+        return self.chat or self.user
+
+
+class Leaving:
+    """What becomes of one request for a model: who may be asked, as what it leaves, and what is noted of it.
+
+    Where one of those who may be asked is not run by the site itself, any of them may be the one that answers, and
+    all of them get the same.
     """
 
-    def __init__(self, guard: Guard, replicas: Sequence[Replica], chat: str) -> None:
-        self._leaves = any(not _on_site(each) for each in replicas)
-        self._protected = guard.protect(chat)
+    def __init__(
+        self,
+        given: Services,
+        about: About,
+        model: str,
+        known: Known,
+        decision: Decision | None,
+        note: str = "",
+    ) -> None:
+        self.model = model
+        # What people should know of who answers; empty where it is whom they asked.
+        self.note = note
+        self._policy, self._receipts = given.guard.policy, given.receipts
+        self._about, self._known, self._decision = about, known, decision
+        self._leaves = decision is not None and decision.leaves
+        self._protected: Protected | None = None
+        if decision is not None and decision.leaves:
+            self._protected = given.guard.protect(about.session, known, decision.action)
+
+    @classmethod
+    async def decide(cls, given: Services, about: About, model: str, body: Body) -> "Leaving":
+        """What the policy says about a request. Raises AdapterError, EgressError where nobody may answer."""
+        replicas = given.pool.replicas(model)
+        outside = [each.upstream.settings for each in replicas if not _on_site(each)]
+        if not outside:
+            return cls(given, about, model, NOTHING_KNOWN, None)
+        policy = given.guard.policy
+        known = await _known(given, about, body, policy)
+        decisions = [_decide(policy, known, each, about) for each in outside]
+        leaving = [each for each in decisions if each.leaves]
+        if leaving:
+            return cls(given, about, model, known, strictest(leaving))
+        decision = min(decisions, key=lambda each: each.action == "refuse")
+        if len(outside) < len(replicas):
+            # The same model answers on site.
+            stays = cls(given, about, model, known, decision)
+        elif decision.action == "on_site" and (instead := _on_site_model(given, policy)):
+            note = f"{instead} answers on site: {_reason(known)}."
+            stays = cls(given, about, instead, known, decision, note)
+        else:
+            stays = cls(given, about, model, known, decision)
+            await stays._note_down("refuse", outside[0], None)
+            raise _refused(known, decision)
+        await stays._note_down("on_site", _first_on_site(given, stays.model), None)
+        return stays
 
     def allowed(self, replicas: Sequence[Replica]) -> list[Replica]:
-        """Those that may be asked: of a request that is not protected, the site's own, whoever came meanwhile."""
-        return [each for each in replicas if self._leaves or _on_site(each)]
+        """Those that may be asked; who came meanwhile, where what was decided is enough for it."""
+        return [each for each in replicas if _on_site(each) or self._may_have_it(each)]
+
+    def _may_have_it(self, replica: Replica) -> bool:
+        if not self._leaves or self._decision is None:
+            return False
+        other = _decide(self._policy, self._known, replica.upstream.settings, self._about)
+        return other.leaves and strictest([self._decision, other]).action == self._decision.action
 
     async def body(self, body: Body) -> Body:
         """The body that may leave. Raises EgressError."""
-        if not self._leaves:
+        if self._protected is None:
             return body
-        if self._protected.searches and len(msgspec.json.encode(body)) > _LARGE:
+        if len(msgspec.json.encode(body)) > _LARGE:
             return await asyncio.to_thread(self._protected.outgoing, body)
         return self._protected.outgoing(body)
 
@@ -43,14 +134,127 @@ class Leaving:
 
     def again(self, ask: Ask) -> Ask:
         """The same for one that was made of an answer. Raises EgressError."""
-        if not self._leaves:
+        if self._protected is None:
             return ask
         return msgspec.structs.replace(ask, body=self._protected.outgoing(ask.body))
 
     def stages(self) -> list[Stage]:
         """The steps of the answer after all others."""
-        return [self._protected.incoming()] if self._leaves else []
+        return [] if self._protected is None else [self._protected.incoming()]
+
+    async def sending(self, upstream: UpstreamSettings, sent: bytes) -> None:
+        """Note down what is about to be sent; without that nothing leaves. Raises DatabaseError."""
+        if upstream.trust != "site" and self._decision is not None:
+            send = self._decision.action == "send"
+            await self._note_down("send" if send else "pseudonymise", upstream, sent)
+
+    async def _note_down(
+        self, action: Action, upstream: UpstreamSettings | None, sent: bytes | None
+    ) -> None:
+        if self._receipts is None or self._decision is None:
+            return
+        about = self._about
+        await self._receipts.append(
+            Receipt(
+                time=datetime.now(UTC),
+                user=about.user,
+                client=about.client,
+                chat=about.chat,
+                message=about.message,
+                task=about.task,
+                model=self.model,
+                destination=upstream.name if upstream else "",
+                site=upstream.site if upstream else "",
+                trust=upstream.trust if upstream else "site",
+                action=action,
+                policy=self._decision.line,
+                data_class=self._known.data_class,
+                passages=dict(self._known.passages) if sent is not None else {},
+                counts=dict(self._protected.counts) if self._protected else {},
+                bytes=len(sent or b""),
+                body_sha256=_digest(sent),
+            ),
+            sent,
+        )
+
+
+async def _known(given: Services, about: About, body: Body, policy: Policy) -> Known:
+    """What is known of the chat that a request belongs to. Raises DatabaseError."""
+    results = {*_results(body, policy)}
+    if given.labels is None:
+        return msgspec.structs.replace(
+            NOTHING_KNOWN, data_class=policy.unlabelled, unregistered=bool(results)
+        )
+    return await given.labels.known(about.chat, about.message, results, policy.unlabelled)
+
+
+def _results(body: Mapping[str, Any], policy: Policy) -> Iterator[str]:
+    """The digests of what the site's tools returned."""
+    names: dict[str, str] = {}
+    for message in body.get("messages") or ():
+        for call in message.get("tool_calls") or ():
+            names[call["id"]] = call["function"]["name"]
+        if message.get("role") == "tool" and policy.runs_on_site(
+            names.get(message.get("tool_call_id", ""), "")
+        ):
+            yield digest_of(_text(message.get("content")))
+
+
+def _text(content: object) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    return content if isinstance(content, str) else ""
+
+
+def _decide(policy: Policy, known: Known, upstream: UpstreamSettings, about: About) -> Decision:
+    if known.kept:
+        return Decision("on_site", "the chat's own switch")
+    if known.expired:
+        return Decision("on_site", "labels_days")
+    if known.unregistered:
+        return Decision("on_site", "unregistered results")
+    destination = Destination(upstream.name, upstream.trust)
+    return policy.decide(known.data_class, destination, about.names)
+
+
+def _reason(known: Known) -> str:
+    if known.kept:
+        return "this chat stays on site"
+    if known.expired:
+        return "this chat is so old that nobody knows any more what is protected in it"
+    if known.unregistered:
+        return "this chat holds results of tools of which nobody knows what is protected in them"
+    return f"this chat is {known.data_class}"
+
+
+def _refused(known: Known, decision: Decision) -> EgressError:
+    remedy = (
+        "Ask a model that runs on site."
+        if decision.action == "refuse"
+        else "Have an admin run a model on site, or name one as on_site_model in the policy."
+    )
+    return EgressError(
+        f"This model runs outside of the site, and {_reason(known)}: nothing may leave ({decision.line}).",
+        remedy,
+    )
+
+
+def _on_site_model(given: Services, policy: Policy) -> str | None:
+    """The model that answers what must stay; None where the site runs none."""
+    candidates = [policy.on_site_model] if policy.on_site_model else [*given.pool.models()]
+    return next(
+        (model for model in candidates if any(map(_on_site, given.pool.replicas(model)))), None
+    )
+
+
+def _first_on_site(given: Services, model: str) -> UpstreamSettings | None:
+    replicas = [each for each in given.pool.replicas(model) if _on_site(each)]
+    return replicas[0].upstream.settings if replicas else None
 
 
 def _on_site(replica: Replica) -> bool:
     return replica.upstream.settings.trust == "site"
+
+
+def _digest(sent: bytes | None) -> str:
+    return "" if sent is None else hashlib.sha256(sent).hexdigest()

@@ -36,6 +36,7 @@ ERROR_CODES = frozenset(
         "rate_limit_error",
         "refused_by_upstream",
         "server_error",
+        "too_many_labels",
         "too_many_tool_calls",
         "unreadable_chunk",
         "upstream_error",

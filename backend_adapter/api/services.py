@@ -8,6 +8,8 @@ from starlette.requests import Request
 from backend_adapter.api.identity import Identity
 from backend_adapter.api.telemetry import Telemetry
 from backend_adapter.egress.guard import Guard
+from backend_adapter.egress.labels import Labels
+from backend_adapter.egress.receipts.store import Receipts
 from backend_adapter.routing.admission import Admission, limits_for
 from backend_adapter.routing.pool import Pool
 from backend_adapter.routing.quotas import Quotas
@@ -25,12 +27,16 @@ class Services:
         telemetry: Telemetry,
         guard: Guard,
         started: int,
+        receipts: Receipts | None = None,
     ) -> None:
         """Raises SettingsError where the settings contradict themselves."""
         self.settings = settings
         self.pool = pool
         self.telemetry = telemetry
         self.guard = guard
+        # Without a database nothing can be labelled, and nothing is noted down.
+        self.labels = Labels(database, settings.egress.labels_days) if database else None
+        self.receipts = receipts
         self.started = started
         self._database = database
         self._admissions: dict[str, Admission] = {}

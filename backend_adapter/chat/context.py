@@ -16,6 +16,7 @@ class RequestContext(msgspec.Struct, frozen=True):
     task: str | None = None
     chat_id: str | None = None
     user_id: str | None = None
+    message_id: str | None = None
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "RequestContext":
@@ -24,6 +25,7 @@ class RequestContext(msgspec.Struct, frozen=True):
             task=_value(headers, "x-hoheit-task"),
             chat_id=_value(headers, "x-hoheit-chat-id"),
             user_id=_value(headers, "x-hoheit-user-id"),
+            message_id=_value(headers, "x-hoheit-message-id"),
         )
 
 

@@ -1,14 +1,22 @@
 """The one door: everything that a request says passes it before it leaves the site, and the answer after."""
 
+import os
 from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
+from backend_adapter.egress.attached import holds_attached
 from backend_adapter.egress.dictionary import Dictionary
+from backend_adapter.egress.found import Finder, Found, apart
 from backend_adapter.egress.incoming import Restored
+from backend_adapter.egress.labels import NOTHING_KNOWN, Known
 from backend_adapter.egress.lists import read_values
 from backend_adapter.egress.media import media_in
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
+from backend_adapter.egress.policy.reading import read_policy
+from backend_adapter.egress.policy.rules import Action, Policy
 from backend_adapter.egress.pseudonyms import Pseudonyms
 from backend_adapter.egress.settings import KEY_BYTES, EgressSettings
 from backend_adapter.errors import EgressError, SettingsError
@@ -17,41 +25,74 @@ from backend_adapter.errors import EgressError, SettingsError
 Body = dict[str, object]
 
 
+class Together:
+    """Several finders as one."""
+
+    def __init__(self, *finders: Finder) -> None:
+        self._finders = finders
+
+    def find(self, text: str) -> list[Found]:
+        """What any of them finds, none reaching into another."""
+        return apart(each for finder in self._finders for each in finder.find(text))
+
+
 class Guard:
     """What these settings say; `read` it anew where they change."""
 
-    def __init__(self, dictionary: Dictionary, key: bytes) -> None:
-        self._dictionary, self._key = dictionary, key
+    def __init__(
+        self, policy: Policy, listed: Dictionary, key: bytes, detectors: Sequence[Finder] = ()
+    ) -> None:
+        self.policy = policy
+        self._listed, self._key, self._detectors = listed, key, tuple(detectors)
 
     @classmethod
-    def read(cls, settings: EgressSettings) -> "Guard":
-        """With the lists that the settings name. Blocks. Raises SettingsError."""
-        key = b"" if settings.key is None else settings.key.get_secret_value().encode()
-        if settings.dictionaries and len(key) < KEY_BYTES:
+    def read(
+        cls,
+        settings: EgressSettings,
+        cache: Path | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> "Guard":
+        """With the policy and the lists that the settings name. Blocks. Raises SettingsError."""
+        key = None if settings.key is None else settings.key.get_secret_value().encode()
+        if settings.dictionaries and len(key or b"") < KEY_BYTES:
             raise SettingsError(
-                f"The key to make pseudonyms with has {len(key)} bytes, and there are values to protect "
+                f"The key to make pseudonyms with has {len(key or b'')} bytes, and there are values to protect "
                 "(adapter.egress.dictionaries).",
                 f"Give adapter.egress.key, or the secret egress-key, at least {KEY_BYTES}.",
             )
-        return cls(Dictionary(read_values(settings.dictionaries)), key)
+        listed = Dictionary(read_values(settings.dictionaries))
+        # Without a key, pseudonyms are good for as long as this process runs.
+        return cls(read_policy(settings.policy), listed, key or os.urandom(KEY_BYTES))
 
-    def protect(self, chat: str) -> "Protected":
+    def find(self, text: str) -> list[Found]:
+        """All that the site has listed, and all that is recognised, in a text."""
+        return Together(self._listed, *self._detectors).find(text)
+
+    def protect(
+        self, chat: str, known: Known = NOTHING_KNOWN, action: Action = "pseudonymise"
+    ) -> "Protected":
         """What protects one request of a chat, and its answer."""
-        return Protected(self._dictionary, Pseudonyms(self._key, chat))
+        certain = Together(self._listed, known.dictionary)
+        searched = Together(certain, *self._detectors)
+        return Protected(self.policy, certain, searched, Pseudonyms(self._key, chat), known, action)
 
 
 class Protected:
     """One request on its way out and its answer on its way in."""
 
-    def __init__(self, dictionary: Dictionary, pseudonyms: Pseudonyms) -> None:
-        self._dictionary, self._pseudonyms = dictionary, pseudonyms
+    def __init__(
+        self,
+        policy: Policy,
+        certain: Finder,
+        searched: Finder,
+        pseudonyms: Pseudonyms,
+        known: Known,
+        action: Action,
+    ) -> None:
+        self._policy, self._certain, self._searched = policy, certain, searched
+        self._pseudonyms, self._known, self._action = pseudonyms, known, action
         # How many values of each kind were replaced, in all that went out.
         self.counts = Counter[str]()
-
-    @property
-    def searches(self) -> bool:
-        """Whether there are values to look for, which takes its time in a long body."""
-        return bool(self._dictionary.values)
 
     def outgoing(self, body: Body) -> Body:
         """The body that may leave. Raises EgressError where it must not, or cannot be looked through."""
@@ -60,30 +101,56 @@ class Protected:
                 f"This model runs outside of the site, and nobody can tell what is in {media}.",
                 "Ask a model that runs on site, or describe it in words.",
             )
-        if not self.searches:
+        if self._action == "passages" and holds_attached(body):
+            raise EgressError(
+                "A document is attached to this chat, which is confidential.",
+                "Remove the document, ask a model that runs on site, or have the site's tools search it.",
+            )
+        if self._action == "send":
             return body
+        return msgspec.convert(self._replaced(body), Body)
+
+    def _replaced(self, value: object) -> object:
         try:
-            replaced = replace(body, self._dictionary, self._pseudonyms)
-            missed = left_over(replaced.value, self._dictionary)
+            replaced = replace(value, self._searched, self._pseudonyms)
+            missed = left_over(replaced.value, self._certain)
         except RecursionError:
-            raise self._opaque("It is nested too deep.") from None
+            raise _opaque("It is nested too deep.") from None
         except OpaqueError as error:
-            raise self._opaque(str(error)) from None
+            raise _opaque(str(error)) from None
         if missed:
             raise EgressError(
                 f"{missed} protected values would still have left the site.",
                 "Tell whoever runs the adapter: this is a fault of it.",
             )
         self.counts += replaced.counts
-        return msgspec.convert(replaced.value, Body)
-
-    @staticmethod
-    def _opaque(reason: str) -> EgressError:
-        return EgressError(
-            f"The request must not leave the site, because it cannot be looked through. {reason}",
-            "Leave that out, or ask a model that runs on site.",
-        )
+        return replaced.value
 
     def incoming(self) -> Restored:
         """The step of the answer that restores what was replaced."""
-        return Restored(self._pseudonyms.values)
+        return Restored(
+            self._pseudonyms.values,
+            site_tool=self._policy.runs_on_site,
+            leaving_call=self._leaving_call,
+            link_hosts=self._policy.link_hosts,
+        )
+
+    def _leaving_call(self, tool: str, arguments: str) -> str:
+        """The arguments that a tool outside the site may have. Raises EgressError."""
+        values = self._pseudonyms.values
+        restored = arguments
+        for name in values:
+            restored = restored.replace(name, values[name])
+        if any(each.value in self._known.confidential for each in self._certain.find(restored)):
+            raise EgressError(
+                f"The model wanted to give confidential values to {tool}, which is no tool of the site.",
+                "Ask it to search without them, or have an admin name the tool under site_tools of the policy.",
+            )
+        return str(self._replaced(arguments))
+
+
+def _opaque(reason: str) -> EgressError:
+    return EgressError(
+        f"The request must not leave the site, because it cannot be looked through. {reason}",
+        "Leave that out, or ask a model that runs on site.",
+    )

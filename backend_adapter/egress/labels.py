@@ -7,8 +7,7 @@ registered belongs to a chat. The same result in another chat, as in a copy of o
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -24,7 +23,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -37,7 +35,7 @@ from backend_adapter.egress.classes import DataClass, highest
 from backend_adapter.egress.dictionary import Dictionary, Value
 from backend_adapter.egress.forms import Kind
 from backend_adapter.egress.found import LABELLED
-from backend_adapter.errors import DatabaseError, RequestError
+from backend_adapter.errors import RequestError
 
 # SQLite counts up only in this type.
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -97,8 +95,7 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: Sequence[Labelled] = ()
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What is known of one request's chat.
 
     `passages` counts, by source, those that the tools returned for the message that is being answered.

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.receipts.settings import ReceiptSettings
 
 # Who runs an upstream: this site, another one that is bound by contract, or anybody.
 Trust: TypeAlias = Literal["site", "partner", "public"]
@@ -37,6 +38,21 @@ class EgressSettings(BaseModel):
         None,
         description=f"Secret of at least {KEY_BYTES} bytes that pseudonyms are made with: who has it can tell "
         "which value one stands for.",
+    )
+    policy: Path | None = Field(
+        None,
+        description="File in YAML that says who may be sent what; 'hoheit policy show' prints the built-in one. "
+        "It is read anew when it changes.",
+    )
+    labels_days: int = Field(
+        365,
+        ge=0,
+        description="How long what the site's tools have labelled is known, in days; a chat that is older stays on "
+        "site. 0 keeps it for good.",
+    )
+    receipts: ReceiptSettings = Field(
+        default_factory=lambda: ReceiptSettings(),
+        description="What is kept of what has left the site.",
     )
     dictionaries: tuple[DictionarySettings, ...] = Field(
         (), description="Values that are replaced in everything that leaves the site."

@@ -16,6 +16,7 @@ from backend_adapter.errors import AdapterError, NoUpstreamError, RequestError
 from backend_adapter.routing.attempt import Attempt
 from backend_adapter.routing.continuation import Ask, Plan, first, ways_on
 from backend_adapter.routing.replica import Replica
+from backend_adapter.upstreams.client import Sending
 from backend_adapter.upstreams.faults import OVERLOADED
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Answering:
     `order` gives the replicas as they are to be asked now; `cost` is about how many tokens it all takes.
     `notes` collects what people should know of how the answer came about; whoever shows them empties it.
     A server that has just failed may be starting again: `patience_s` is how long its return is waited for.
+    `sending` is told of all that is about to be sent.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Answering:
         cost: int,
         hedge_after_s: float = 0,
         patience_s: float = 0,
+        sending: Sending | None = None,
     ) -> None:
         self._ask = ask
+        self._sending = sending
         self._order = order
         self._cost = cost
         self._hedge_after_s = hedge_after_s
@@ -166,7 +170,7 @@ class Answering:
     async def _first(self, replica: Replica) -> list[Event]:
         engine = replica.upstream.settings.engine
         plan = first(self._ask, replica.capabilities, engine)
-        attempt = Attempt(replica, plan, self._cost, self._ledger)
+        attempt = Attempt(replica, plan, self._cost, self._ledger, sending=self._sending)
         try:
             events = await attempt.begin(self._ask.choices)
         except AdapterError as error:
@@ -280,7 +284,9 @@ class Answering:
             if (replica, plan) in self._tried:
                 continue
             self._tried.append((replica, plan))
-            attempt = Attempt(replica, plan, self._cost, self._ledger, tokens)
+            attempt = Attempt(
+                replica, plan, self._cost, self._ledger, tokens, sending=self._sending
+            )
             try:
                 events = await attempt.begin(self._ask.choices)
             except MismatchError as mismatch:

@@ -14,6 +14,7 @@ from backend_adapter.errors import AdapterError, RequestError, UpstreamError, Up
 from backend_adapter.routing.continuation import Plan, without_last
 from backend_adapter.routing.replica import Replica
 from backend_adapter.upstreams.answer import UpstreamAnswer
+from backend_adapter.upstreams.client import Sending
 from backend_adapter.upstreams.faults import REQUEST_FAULTS
 
 # What an upstream answers to a path that it does not have.
@@ -29,8 +30,15 @@ class Attempt:
     """
 
     def __init__(
-        self, replica: Replica, plan: Plan, cost: int, ledger: Ledger, before: Tokens | None = None
+        self,
+        replica: Replica,
+        plan: Plan,
+        cost: int,
+        ledger: Ledger,
+        before: Tokens | None = None,
+        sending: Sending | None = None,
     ) -> None:
+        self._sending = sending
         self.replica = replica
         self.plan = plan
         self.ttft_s = 0.0
@@ -56,7 +64,9 @@ class Attempt:
             if plan.reader is not None:
                 self._reader = plan.reader(raw)
                 told = self._new([Text(raw)]) if raw else []
-            self._answer = await self.replica.upstream.ask(plan.path, plan.body, choices)
+            self._answer = await self.replica.upstream.ask(
+                plan.path, plan.body, choices, self._sending
+            )
             events = await self._answer.read()
             if events and isinstance(events[0], Failure):
                 raise as_error(events[0])
@@ -136,7 +146,7 @@ class Attempt:
         upstream = self.replica.upstream
         body = {"model": self.replica.model, "tokens": list(tokens)}
         try:
-            raw = await upstream.post("detokenize", body, beside=True)
+            raw = await upstream.post("detokenize", body, beside=True, sending=self._sending)
             text = msgspec.json.decode(raw, type=_Detokenized).prompt
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise MismatchError("it tells no text of token ids") from None

@@ -1,9 +1,9 @@
 """Asks one upstream."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,10 @@ _MAX_REPORT_BYTES = 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_JSON_BYTES = 256 * 1024 * 1024
 _MAX_MODELS = 1000
+
+
+# Told of the bytes of a request before they are sent; where it raises, nothing is.
+Sending: TypeAlias = Callable[[UpstreamSettings, bytes], Awaitable[None]]
 
 
 class Upstream:
@@ -125,7 +129,9 @@ class Upstream:
         finally:
             self._release(response)
 
-    async def ask(self, path: str, body: Mapping[str, Any], choices: int) -> UpstreamAnswer:
+    async def ask(
+        self, path: str, body: Mapping[str, Any], choices: int, sending: Sending | None = None
+    ) -> UpstreamAnswer:
         """POST `body` to `path` and return the answer that begins; whoever gets it must `close` it.
 
         Raises RequestError where the upstream finds the request at fault, and UpstreamError where the
@@ -133,7 +139,7 @@ class Upstream:
         """
         limits = self.limits
         prepared = msgspec.json.encode(prepare(body, self.settings.engine))
-        response = await self._post(f"{self._path}/{path}", prepared, "text/event-stream")
+        response = await self._post(f"{self._path}/{path}", prepared, "text/event-stream", sending)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "text/event-stream":
             self._release(response)
@@ -148,14 +154,21 @@ class Upstream:
             stall_timeout_s=limits.stall_timeout_s,
         )
 
-    async def post(self, path: str, body: Mapping[str, Any], *, beside: bool = False) -> bytes:
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        beside: bool = False,
+        sending: Sending | None = None,
+    ) -> bytes:
         """POST `body` and return the whole answer of one JSON object.
 
         `beside` means a path of the server itself, outside its OpenAI API. Raises as `ask` does.
         """
         where = self._beside if beside else self._path
         response = await self._post(
-            f"{where}/{path}", msgspec.json.encode(body), "application/json"
+            f"{where}/{path}", msgspec.json.encode(body), "application/json", sending
         )
         try:
             return await _read(response, _MAX_JSON_BYTES)
@@ -166,8 +179,10 @@ class Upstream:
         finally:
             self._release(response)
 
-    async def _post(self, path: str, body: bytes, accept: str) -> Response:
+    async def _post(self, path: str, body: bytes, accept: str, sending: Sending | None) -> Response:
         """A response with status 200 whose body is not compressed."""
+        if sending is not None:
+            await sending(self.settings, body)
         deadline = asyncio.get_running_loop().time() + self.limits.first_token_timeout_s
         try:
             response = await self._request("POST", path, body, deadline, accept)

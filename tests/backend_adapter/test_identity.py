@@ -68,7 +68,11 @@ def with_other_claims() -> str:
 
 
 @pytest.mark.parametrize(
-    ("key", "who"), [("site-key", Caller("site", "site")), ("batch-key", Caller("batch", "batch"))]
+    ("key", "who"),
+    [
+        ("site-key", Caller("site", "site", ("site", "client:site"))),
+        ("batch-key", Caller("batch", "batch", ("batch", "client:batch"))),
+    ],
 )
 def test_a_client_is_known_by_its_key(key: str, who: Caller):
     assert IDENTITY.caller(f"Bearer {key}", None) == who
@@ -100,7 +104,8 @@ def test_any_other_key_is_refused(authorization: str, code: str):
 
 
 def test_open_webui_vouches_for_its_user():
-    assert IDENTITY.caller("Bearer site-key", token()) == Caller("user-id-1", "site")
+    names = ("user-id-1", "client:site", "anna@town.example", "role:user")
+    assert IDENTITY.caller("Bearer site-key", token()) == Caller("user-id-1", "site", names)
 
 
 def test_a_user_whom_the_settings_name_by_address_is_known_by_it():
@@ -163,7 +168,9 @@ def test_a_right_token_with_a_wrong_key_is_refused():
 
 def test_without_a_secret_no_user_is_believed():
     identity = Identity(AdapterSettings(api_key="site-key"))
-    assert identity.caller("Bearer site-key", token()) == Caller("site", "site")
+    assert identity.caller("Bearer site-key", token()) == Caller(
+        "site", "site", ("site", "client:site")
+    )
 
 
 @pytest.mark.parametrize("authorization", ["Bearer site-key", "Bearer batch-key", "Bearer x"])

@@ -282,8 +282,11 @@ def test_every_error_code_there_is_has_a_label_or_ends_no_request_to_a_model() -
     before_any_model = {
         "invalid_admin_key",
         "invalid_api_key",
+        "invalid_label",
+        "invalid_labels_key",
         "invalid_user_token",
         "missing_api_key",
+        "receipt_body_changed",
         "request_too_large",
         "unknown_route",
     }

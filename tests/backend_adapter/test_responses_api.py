@@ -12,7 +12,7 @@ from scripted import Client, RunningAdapter, ScriptedUpstream, StartAdapter, Tur
 PATH = "/v1/responses"
 TOOL: Any = {
     "type": "function",
-    "name": "files_search",
+    "name": "look_up",
     "parameters": {"type": "object", "properties": {"q": {"type": "string"}}},
     "strict": False,
 }
@@ -36,7 +36,7 @@ async def sdk(adapter: RunningAdapter) -> AsyncIterator[openai.AsyncOpenAI]:
 
 
 async def think_and_call(turn: Turn) -> None:
-    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": "files_search"}}
+    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look_up"}}
     rest = {"index": 0, "function": {"arguments": '{"q":"x"}'}}
     await turn.send(chunk({"reasoning": "Let me"}), chunk({"reasoning": " see."}))
     await turn.send(chunk({"tool_calls": [first]}), chunk({"tool_calls": [rest]}))
@@ -78,7 +78,7 @@ async def test_the_sdk_runs_a_tool_loop_by_giving_the_output_back(
         model="scripted", input=[*asked, *first.output, result], tools=[TOOL], store=False
     )
     assert second.output_text == "It is 42."
-    function = {"name": "files_search", "arguments": '{"q":"x"}'}
+    function = {"name": "look_up", "arguments": '{"q":"x"}'}
     assert upstream.turns[1].body["messages"] == [
         {"role": "user", "content": "Hi"},
         {

@@ -18,6 +18,7 @@ from hoheit.options import JsonOption, SettingsOption
 from hoheit.orphans import end_with_parent
 from hoheit.petals.cli import app as petals
 from hoheit.progress import Progress
+from hoheit.receipts.cli import app as receipts
 from hoheit.vllm.cli import app as vllm
 from mcp_servers.errors import SiteError
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(petals)
 app.add_typer(vllm)
 app.add_typer(egress)
+app.add_typer(receipts)
 
 TransportOption = Annotated[
     Literal["http", "stdio"],

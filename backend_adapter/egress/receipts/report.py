@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fpdf import FPDF, FontFace
-from fpdf.enums import Align, TableBordersLayout
+from fpdf import FPDF
+from fpdf.enums import Align
 
 from backend_adapter.egress.receipts.chain import Link, readable
 from backend_adapter.egress.receipts.export import counted
@@ -22,7 +22,11 @@ _OWN = "own"
 _CELL_CHARS = 240
 _HASH_CHARS = 16
 _SMALL, _TEXT, _TITLE = 6.5, 9, 14
-_GREY = FontFace(emphasis="BOLD", fill_color=(230, 230, 230))
+_GREY = 230
+# Of a table, in millimetres.
+_LINE, _PADDING = 3, 0.9
+# Texts of cells that are kept as they were cut into lines, because most of them come again.
+_MOST_WRAPPED = 10_000
 # In millimetres of the 277 that a page has between its margins.
 _WIDTHS = (11, 25, 27, 20, 27, 34, 24, 24, 16, 29, 18, 22)
 
@@ -118,6 +122,10 @@ def _row(seq: int, receipt: Receipt, words: Words) -> tuple[str, ...]:
     )
 
 
+def _height(lines: Sequence[Sequence[str]]) -> float:
+    return max(len(cell) for cell in lines) * _LINE + 2 * _PADDING
+
+
 class _Pages(FPDF):
     """Landscape pages of A4 that can show any text."""
 
@@ -129,6 +137,7 @@ class _Pages(FPDF):
         self.core_fonts_encoding = _CORE_ENCODING
         self._family = _CORE
         self._known: frozenset[int] | None = None
+        self._wrapped: dict[tuple[str, int, str], Sequence[str]] = {}
         if font is not None:
             for style in ("", "B"):
                 self.add_font(_OWN, style, font)
@@ -146,27 +155,73 @@ class _Pages(FPDF):
         """A paragraph over the whole width."""
         self.set_font(self._family, "B" if bold else "", size)
         self.multi_cell(0, size / 2, self.shown(text, 2 * _CELL_CHARS), align=Align.L)
-        self.ln(size / 2)
+        self.ln(1)
 
     def table_of(
         self, headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]
     ) -> None:
-        """A table with its headings on every page."""
+        """A table with its headings on every page.
+
+        fpdf2's own tables lay every cell out several times, which takes minutes for thousands of rows.
+        """
+        self._headings(headings, widths)
+        for cells in rows:
+            lines = [self._lines(text, width) for text, width in zip(cells, widths, strict=True)]
+            if not self._fits(lines):
+                self.add_page()
+                self._headings(headings, widths)
+            self._row(lines, widths)
+
+    def _headings(self, headings: Sequence[str], widths: Sequence[int]) -> None:
+        self.set_font(self._family, "B", _SMALL)
+        lines = [self._lines(text, width) for text, width in zip(headings, widths, strict=True)]
+        if not self._fits([*lines, lines[0]]):
+            self.add_page()
+            self.set_font(self._family, "B", _SMALL)
+        self.set_fill_color(_GREY)
+        self.rect(self.l_margin, self.y, sum(widths), _height(lines), style="F")
+        self._row(lines, widths)
         self.set_font(self._family, size=_SMALL)
-        with self.table(
-            col_widths=tuple(widths),
-            width=sum(widths),
-            align=Align.L,
-            text_align=Align.L,
-            line_height=3,
-            padding=0.8,
-            headings_style=_GREY,
-            borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-        ) as table:
-            for cells in (headings, *rows):
-                row = table.row()
-                for text in cells:
-                    row.cell(self.shown(text, _CELL_CHARS))
+
+    def _row(self, lines: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+        x = self.l_margin
+        for cell, width in zip(lines, widths, strict=True):
+            for number, line in enumerate(cell):
+                self.text(x + _PADDING, self.y + _PADDING + _LINE * (number + 0.75), line)
+            x += width
+        self.y += _height(lines)
+        self.line(self.l_margin, self.y, x, self.y)
+
+    def _fits(self, lines: Sequence[Sequence[str]]) -> bool:
+        return self.y + _height(lines) <= self.page_break_trigger
+
+    def _lines(self, text: str, width: int) -> Sequence[str]:
+        """`text` in lines that `width` has room for."""
+        key = (text, width, self.font_style)
+        if key not in self._wrapped:
+            if len(self._wrapped) >= _MOST_WRAPPED:
+                self._wrapped.clear()
+            shown = self.shown(text, _CELL_CHARS)
+            self._wrapped[key] = self._wrap(shown, width - 2 * _PADDING)
+        return self._wrapped[key]
+
+    def _wrap(self, text: str, room: float) -> list[str]:
+        lines: list[str] = []
+        line = ""
+        for word in text.split():
+            joined = f"{line} {word}" if line else word
+            if self.get_string_width(joined) <= room:
+                line = joined
+                continue
+            if line:
+                lines.append(line)
+            line = ""
+            for char in word:
+                if line and self.get_string_width(line + char) > room:
+                    lines.append(line)
+                    line = ""
+                line += char
+        return [*lines, line] if line or not lines else lines
 
     def shown(self, text: str, max_chars: int) -> str:
         """`text` with U+0141 in place of what the font lacks or what is no visible character."""

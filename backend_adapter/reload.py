@@ -19,7 +19,7 @@ _FIXED = ("host", "port", "database_url", "otlp_endpoint", "log_level")
 
 
 class Watch:
-    """Looks at a settings file, and listens to SIGHUP; `load` reads the settings anew.
+    """Looks at a settings file and at those that it names, and listens to SIGHUP; `load` reads the settings anew.
 
     `load` runs in a thread and raises what its own family has for settings that cannot be used.
     """
@@ -41,12 +41,12 @@ class Watch:
             ValueError, RuntimeError
         ):  # only a process's main thread can listen to signals
             loop.add_signal_handler(signal.SIGHUP, self._asked.set)
-        seen = await asyncio.to_thread(self._state)
+        seen = await asyncio.to_thread(self._state, in_force)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
                     await self._asked.wait()
-            state = await asyncio.to_thread(self._state)
+            state = await asyncio.to_thread(self._state, in_force)
             if state == seen and not self._asked.is_set():
                 continue
             self._asked.clear()
@@ -61,12 +61,16 @@ class Watch:
             in_force = changed
             log.info("The changed settings are in force.")
 
-    def _state(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+    def _state(self, settings: AdapterSettings) -> list[tuple[int, int, int] | None]:
+        return [_stat(file) for file in (self._file, *settings.egress.files)]
+
+
+def _stat(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.expanduser().stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _tell_fixed(before: AdapterSettings, after: AdapterSettings) -> None:

@@ -12,6 +12,7 @@ import typer
 from backend_adapter.errors import AdapterError
 from hoheit import secrets
 from hoheit.egress.cli import app as egress
+from hoheit.egress.policy import app as policy
 from hoheit.errors import HoheitError, SettingsError
 from hoheit.home import Home, find
 from hoheit.options import JsonOption, SettingsOption
@@ -41,6 +42,7 @@ app.add_typer(petals)
 app.add_typer(vllm)
 app.add_typer(egress)
 app.add_typer(receipts)
+app.add_typer(policy)
 
 TransportOption = Annotated[
     Literal["http", "stdio"],

@@ -206,15 +206,20 @@ def _text(content: object) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _decide(policy: Policy, known: Known, upstream: UpstreamSettings, about: About) -> Decision:
+def before_rules(known: Known) -> Decision | None:
+    """What decides about a chat whatever the policy's rules say; None where nothing does."""
     if known.kept:
         return Decision("on_site", "the chat's own switch")
     if known.expired:
         return Decision("on_site", "labels_days")
     if known.unregistered:
         return Decision("on_site", "unregistered results")
+    return None
+
+
+def _decide(policy: Policy, known: Known, upstream: UpstreamSettings, about: About) -> Decision:
     destination = Destination(upstream.name, upstream.trust)
-    return policy.decide(known.data_class, destination, about.names)
+    return before_rules(known) or policy.decide(known.data_class, destination, about.names)
 
 
 def _reason(known: Known) -> str:

@@ -57,3 +57,9 @@ class EgressSettings(BaseModel):
     dictionaries: tuple[DictionarySettings, ...] = Field(
         (), description="Values that are replaced in everything that leaves the site."
     )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that say what is protected, which may change while the settings stay."""
+        policy = () if self.policy is None else (self.policy,)
+        return (*policy, *(each.path for each in self.dictionaries))

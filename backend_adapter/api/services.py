@@ -66,6 +66,10 @@ class Services:
         guard = await asyncio.to_thread(Guard.read, settings.egress)
         self.settings, self.identity, self.quotas = settings, identity, quotas
         self.guard = guard
+        if self.labels is not None:
+            self.labels.days = settings.egress.labels_days
+        if self.receipts is not None:
+            self.receipts.apply(settings.egress.receipts)
         self.pool.apply(settings)
         for model, admission in self._admissions.items():
             admission.apply(limits_for(settings, model))

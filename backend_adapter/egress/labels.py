@@ -124,7 +124,7 @@ class Labels:
 
     def __init__(self, engine: AsyncEngine, days: int) -> None:
         self._engine = engine
-        self._days = days
+        self.days = days
         self._prepared: object = None
         self._ready: OrderedDict[tuple[int, ...], tuple[Dictionary, frozenset[str]]] = OrderedDict()
 
@@ -232,8 +232,8 @@ class Labels:
         if self._prepared == today:
             return
         await create_tables(self._engine)
-        if self._days:
-            await self._expire(datetime.now(UTC) - timedelta(days=self._days))
+        if self.days:
+            await self._expire(datetime.now(UTC) - timedelta(days=self.days))
         self._prepared = today
 
     async def _expire(self, before: datetime) -> None:

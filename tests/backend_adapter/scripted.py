@@ -185,6 +185,10 @@ class RunningAdapter:
 StartAdapter = Callable[..., RunningAdapter]
 
 
+def _header_names(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 class Client:
     """A plain HTTP client of the adapter."""
 
@@ -193,15 +197,18 @@ class Client:
 
     @asynccontextmanager
     async def stream(
-        self, adapter: RunningAdapter, path: str, body: Any
+        self, adapter: RunningAdapter, path: str, body: Any, **more_headers: str
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {KEY}"}
+        headers = {"Authorization": f"Bearer {KEY}", **_header_names(more_headers)}
         async with self.session.post(adapter.url + path, data=data, headers=headers) as response:
             yield response
 
-    async def post(self, adapter: RunningAdapter, path: str, body: Any) -> "Reply":
-        async with self.stream(adapter, path, body) as response:
+    async def post(
+        self, adapter: RunningAdapter, path: str, body: Any, **more_headers: str
+    ) -> "Reply":
+        """`more_headers` are written as Python writes names: x_hoheit_chat_id."""
+        async with self.stream(adapter, path, body, **more_headers) as response:
             return Reply(response.status, response.headers, await response.text())
 
     async def get(self, adapter: RunningAdapter, path: str, key: str | None = KEY) -> "Reply":

@@ -192,36 +192,42 @@ class _Run:
             # The earlier text stays in the function's history in Open WebUI.
             await client.update_function(wanted)
             changes.append(f"updated to {version}")
-        changes += await self._switch_on(function, held)
-        if function.id == "hoheit_pipe":
-            changes += await self._pipe_valves()
+        changes += await self._switched_on_and_pointed(function, held)
         return _done(bool(changes)), ", ".join(changes) or f"version {version}"
 
-    async def _switch_on(self, function: Function, held: JsonObject) -> list[str]:
-        """The filter is switched on once; the pipe only on request, as the connection offers its models."""
+    async def _switched_on_and_pointed(self, function: Function, held: JsonObject) -> list[str]:
+        """Switches a function on and gives it the adapter's address and key.
+
+        One that has a key was provisioned before; the key is set last, so that a run that broke off before
+        it is made good by the next.
+        """
+        valves = await self.client.valves(function.id)
+        changes = await self._switch_on(function, held, first=not valves.get("adapter_key"))
+        wanted = {
+            "adapter_url": self.plan.adapter_url.rstrip("/"),
+            "adapter_key": self.plan.adapter_key.get_secret_value(),
+        }
+        if not wanted.items() <= valves.items():
+            await self.client.set_valves(function.id, {**valves, **wanted})
+            changes.append("pointed at the adapter")
+        return changes
+
+    async def _switch_on(self, function: Function, held: JsonObject, *, first: bool) -> list[str]:
+        """Each is switched on once; the pipe only on request, as the connection offers its models."""
         active, everywhere = bool(held.get("is_active")), bool(held.get("is_global"))
-        if function.id == "hoheit_pipe":
-            if active or not self.plan.pipe:
+        if function.id == "hoheit_pipe" or function.id in desired.SWITCHES:
+            # Which models have a switch is said with the models.
+            wanted = self.plan.pipe if function.id == "hoheit_pipe" else first
+            if active or not wanted:
                 return []
             await self.client.toggle_function(function.id)
             return ["switched on"]
-        # Inactive but global is a filter that an admin has switched off.
+        # Inactive but global is a function that an admin has switched off.
         if active or everywhere:
             return []
         await self.client.toggle_function(function.id, globally=True)
         await self.client.toggle_function(function.id)
         return ["switched on for all models"]
-
-    async def _pipe_valves(self) -> list[str]:
-        held = await self.client.valves("hoheit_pipe")
-        wanted = {
-            "adapter_url": self.plan.adapter_url.rstrip("/"),
-            "adapter_key": self.plan.adapter_key.get_secret_value(),
-        }
-        if wanted.items() <= held.items():
-            return []
-        await self.client.set_valves("hoheit_pipe", {**held, **wanted})
-        return ["pointed at the adapter"]
 
     async def models(self) -> tuple[Outcome, str]:
         offered = {str(model["id"]): model for model in await self.client.models()}

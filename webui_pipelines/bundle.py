@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any
 
 JSON_NAME = "functions.json"
-# Both in the order of the install page: what most sites want first.
-_FUNCTION_IDS = ("hoheit_filter", "hoheit_pipe")
+# In the order of the install page: what most sites want first.
+_FUNCTION_IDS = ("hoheit_filter", "hoheit_sent", "hoheit_on_site", "hoheit_pipe")
 
 
 @dataclass(frozen=True)

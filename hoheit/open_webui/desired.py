@@ -22,6 +22,7 @@ EVERYONE_READS: list[JsonObject] = [
 ADAPTER_HEADERS = {
     "X-Hoheit-Task": "{{TASK}}",
     "X-Hoheit-Chat-Id": "{{CHAT_ID}}",
+    "X-Hoheit-Message-Id": "{{MESSAGE_ID}}",
     "X-Hoheit-User-Id": "{{USER_ID}}",
 }
 TOOL_HEADERS = {
@@ -31,8 +32,11 @@ TOOL_HEADERS = {
     "X-Hoheit-User-Email": "{{USER_EMAIL}}",
     "X-Hoheit-User-Groups": "{{USER_GROUPS}}",
 }
-# In a registered model's meta: says that the bundle registered it (the status filter reads it too).
+# In a registered model's meta: says that the bundle registered it (the status filter reads it too), and
+# which switches it was given.
 MARK = "hoheit"
+# Filters that people switch on for a chat; only the adapter's models have them.
+SWITCHES = ("hoheit_on_site",)
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def model_entry(
     """What is registered about one of the adapter's models.
 
     Open WebUI's built-in tools are off (they would hand a person's other chats, notes and documents to
-    the model); the site's own tools are on.
+    the model); the site's own tools are on. A switch is given to a model once: where an admin took it away,
+    it stays away.
     """
     if existing is None:
         return {
@@ -174,7 +179,8 @@ def model_entry(
                     "code_interpreter": False,
                 },
                 "toolIds": list(tool_ids),
-                MARK: {"registered": True},
+                "filterIds": list(SWITCHES),
+                MARK: _mark(),
             },
             "access_grants": copy.deepcopy(EVERYONE_READS),
             "is_active": True,
@@ -188,9 +194,17 @@ def model_entry(
     capabilities = meta.get("capabilities") or {}
     meta["capabilities"] = {**capabilities, "builtin_tools": False, "usage": True}
     meta["toolIds"] = list(dict.fromkeys([*(meta.get("toolIds") or []), *tool_ids]))
-    meta[MARK] = {"registered": True}
+    given = (meta.get(MARK) or {}).get("switches") or []
+    new = [switch for switch in SWITCHES if switch not in given]
+    if new:
+        meta["filterIds"] = list(dict.fromkeys([*(meta.get("filterIds") or []), *new]))
+    meta[MARK] = _mark()
     entry["params"] = {**(entry.get("params") or {}), "function_calling": "native"}
     return entry
+
+
+def _mark() -> JsonObject:
+    return {"registered": True, "switches": list(SWITCHES)}
 
 
 def model_access(existing: JsonObject) -> list[JsonObject] | None:

@@ -24,7 +24,7 @@ from hoheit.progress import Progress
 from hoheit.provision import ProvisionPlan, ProvisionResult, provision
 from tests.conftest import ENVIRONMENTS, free_port, wait_until
 from tests.open_webui.background import Asgi, running
-from tests.open_webui.scripted_upstream import ScriptedUpstream
+from tests.open_webui.scripted_adapter import ScriptedAdapter
 from tests.open_webui.site_tools import SiteTools
 
 USER_JWT_SECRET = "test-only-user-jwt-secret-of-40-characters"
@@ -43,7 +43,7 @@ class Site:
     """Everything a test may look at."""
 
     settings: OpenWebUISettings
-    upstream: ScriptedUpstream
+    upstream: ScriptedAdapter
     files: SiteTools
     databases: SiteTools
     adapter: Asgi
@@ -90,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         user_password=SecretStr(secrets.token_urlsafe(16)),
         secret_key=SecretStr(secrets.token_urlsafe(32)),
     )
-    upstream = ScriptedUpstream(key="adapter-key")
+    upstream = ScriptedAdapter(key="adapter-key", user_jwt_secret=USER_JWT_SECRET)
     files, databases = SiteTools("files-token"), SiteTools("databases-token")
     data = tmp_path_factory.mktemp("open-webui")
     # The real adapter, for its install page; the chats go to the script, so that tests see them.

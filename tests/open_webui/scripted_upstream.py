@@ -64,10 +64,15 @@ class ScriptedUpstream:
     def base_url(self) -> str:
         return f"{self.address}/v1"
 
-    async def start(self) -> None:
+    def application(self) -> web.Application:
+        """The routes; a subclass may add to them."""
         app = web.Application(client_max_size=32 * 1024 * 1024)
         app.router.add_get("/v1/models", self._list)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/chat/completions", self.chat)
+        return app
+
+    async def start(self) -> None:
+        app = self.application()
         # A leaving client cancels its handler, as the adapter would notice it.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -84,7 +89,8 @@ class ScriptedUpstream:
         listed = [{"id": name, "object": "model", "owned_by": "script"} for name in self.models]
         return web.json_response({"object": "list", "data": listed})
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request of a chat or of a task."""
         self._require_key(request)
         body = await request.json()
         self.seen.append(Seen(dict(request.headers), body))

@@ -39,6 +39,8 @@ def test_first_run_sets_everything_up(site: Site, first_run: ProvisionResult) ->
         "tool server files": "done",
         "tool server databases": "done",
         "function hoheit_filter": "done",
+        "function hoheit_sent": "done",
+        "function hoheit_on_site": "done",
         "function hoheit_pipe": "done",
         "models": "done",
         f"user {site.settings.user_email}": "done",
@@ -110,7 +112,7 @@ async def test_a_changed_key_token_and_function_are_brought_up_to_date(
 ) -> None:
     held = await admin.function("hoheit_filter")
     assert held is not None
-    old = held["content"].replace("version: 0.1.0", "version: 0.0.9")
+    old = held["content"].replace("version: 0.2.0", "version: 0.0.9")
     await admin.update_function({**bundle().function("hoheit_filter").form, "content": old})
     config = await admin.connections()
     config["OPENAI_API_KEYS"][1] = "an-old-key"

@@ -40,7 +40,7 @@ async def remove(admin: OpenWebUIClient, function_id: str) -> None:
     await admin.delete(f"/api/v1/functions/id/{function_id}/delete")
 
 
-@pytest.mark.parametrize("function_id", ["hoheit_filter", "hoheit_pipe"])
+@pytest.mark.parametrize("function_id", [f.id for f in bundle().functions])
 async def test_a_function_imports_by_the_link_on_the_install_page(
     site: Site, admin: OpenWebUIClient, first_run: ProvisionResult, function_id: str
 ) -> None:
@@ -59,7 +59,7 @@ async def test_a_function_imports_by_the_link_on_the_install_page(
         held = await admin.function("by_link")
         assert held is not None
         assert held["content"] == bundle().function(function_id).source
-        assert held["meta"]["manifest"]["version"] == "0.1.0"
+        assert held["meta"]["manifest"] == bundle().function(function_id).manifest
     finally:
         await remove(admin, "by_link")
 
@@ -73,7 +73,8 @@ async def test_the_json_file_imports_as_it_is(
         try:
             held = await admin.function(f"json_{entry['id']}")
             assert held is not None
-            assert held["type"] == entry["id"].removeprefix("hoheit_")
+            kinds = {"hoheit_pipe": "pipe", "hoheit_sent": "action"}
+            assert held["type"] == kinds.get(entry["id"], "filter")
             assert not held["is_active"]
         finally:
             await remove(admin, f"json_{entry['id']}")
@@ -114,6 +115,7 @@ async def test_the_filter_shows_tools_before_and_calls_and_tokens_after(
     assert statuses(message) == [
         "scripted · on-site tools: files, databases",
         "Called files_search · 222 tokens read, 44 written",
+        "Sent 1 passage, no values protected, to Lyon",
     ]
 
 
@@ -124,13 +126,13 @@ async def test_the_filter_says_when_no_on_site_tool_is_in_force(user: OpenWebUIC
 
 async def test_a_person_can_switch_the_status_line_off(user: OpenWebUIClient) -> None:
     path = "/api/v1/functions/id/hoheit_filter/valves/user/update"
-    await user.post(path, {"show_status": False})
+    await user.post(path, {"show_status": False, "show_sent": False})
     try:
         message = await chat(user, "scripted", "NOTOOL hello")
         assert statuses(message) == []
         assert texts(message, "message").strip() == "Answered without a tool."
     finally:
-        await user.post(path, {"show_status": True})
+        await user.post(path, {"show_status": True, "show_sent": True})
 
 
 async def test_a_plain_api_call_passes_the_filter(site: Site, user: OpenWebUIClient) -> None:
@@ -190,7 +192,8 @@ async def test_a_chat_through_the_pipe_thinks_calls_the_tool_and_answers(
     assert FACT in texts(message, "message")
     assert message["usage"]["output_tokens"] == 44
     assert not message.get("error")
-    assert statuses(message)[-1].startswith("Called files_search")
+    assert statuses(message)[-2].startswith("Called files_search")
+    assert statuses(message)[-1] == "Sent 1 passage, no values protected, to Lyon"
     first = site.upstream.seen[0]
     assert first.body["model"] == "scripted"
     assert first.headers["X-Hoheit-Chat-Id"] == message["chat_id"]

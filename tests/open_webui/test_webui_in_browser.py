@@ -28,7 +28,7 @@ async def test_a_person_finds_model_and_tools_ready_and_reads_thought_call_and_a
     await page.choose_model("scripted")
     assert await page.tools() == {"Documents": True, "Databases": True}
     await page.ask("When is the registry office open?")
-    await page.wait_for_status("Called files_search · 222 tokens read, 44 written")
+    await page.wait_for_status("Sent 1 passage, no values protected, to Lyon")
     assert FACT in await page.answer()
     thoughts = await page.thoughts()
     assert [text for _, text in thoughts] == [THOUGHT, SECOND_THOUGHT]
@@ -46,7 +46,7 @@ async def test_a_person_can_switch_a_tool_server_off_for_a_chat(
     await page.new_chat(model="scripted")
     await page.set_tool("Documents", False)
     await page.ask("NOTOOL hello")
-    await page.wait_for_status("tokens read")
+    await page.wait_for_status("Sent the chat")
     [chat] = [seen for seen in site.upstream.seen if not seen.task]
     assert chat.tools
     assert all(name.startswith("databases_") for name in chat.tools)

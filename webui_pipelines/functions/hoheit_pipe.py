@@ -1,15 +1,19 @@
 """
 title: Hoheit Pipe
 author: Hoheit contributors
-version: 0.1.0
+version: 0.2.0
 license: Apache-2.0
 required_open_webui_version: 0.12.0
 description: Offers the models of a Hoheit adapter as functions, with reasoning, tool calls and token usage.
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -101,13 +105,20 @@ class Pipe:
         body: dict[str, Any],
         __user__: dict[str, Any] | None = None,
         __chat_id__: str | None = None,
+        __message_id__: str | None = None,
         __task__: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None] | dict[str, Any]:
         """Hands the request to the adapter; tool calls go back to Open WebUI, which runs them."""
         # Open WebUI names a manifold's model "<function id>.<model id>".
         payload = {**body, "model": body["model"].split(".", 1)[1]}
         headers = self._headers(
-            task=__task__, chat_id=__chat_id__, user_id=(__user__ or {}).get("id")
+            {
+                "X-Hoheit-Task": __task__,
+                "X-Hoheit-Chat-Id": __chat_id__,
+                "X-Hoheit-Message-Id": __message_id__,
+                "X-Hoheit-User-Id": (__user__ or {}).get("id"),
+                **_signed(__user__),
+            }
         )
         if payload.get("stream"):
             return self._stream(payload, headers)
@@ -169,15 +180,8 @@ class Pipe:
     def _url(self, path: str) -> str:
         return f"{self.valves.adapter_url.rstrip('/')}/{path}"
 
-    def _headers(
-        self, task: str | None = None, chat_id: str | None = None, user_id: str | None = None
-    ) -> dict[str, str]:
-        about = {
-            "X-Hoheit-Task": task,
-            "X-Hoheit-Chat-Id": chat_id,
-            "X-Hoheit-User-Id": user_id,
-        }
-        known = {name: str(value) for name, value in about.items() if value}
+    def _headers(self, about: dict[str, str | None] | None = None) -> dict[str, str]:
+        known = {name: str(value) for name, value in (about or {}).items() if value}
         return {
             "Authorization": f"Bearer {self.valves.adapter_key}",
             **{
@@ -258,3 +262,33 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
         "delta": {name: given[name] for name in names if given.get(name) is not None},
         "finish_reason": choice.get("finish_reason"),
     }
+
+
+# The same in every function that asks the adapter: Open WebUI loads each file alone.
+
+
+def _signed(user: dict[str, Any] | None) -> dict[str, str]:
+    """The header in which Open WebUI vouches for a user: a JSON Web Token (RFC 7519) signed with HS256.
+
+    Open WebUI signs its own requests in the same way; a function has no such request to send along.
+    """
+    secret = os.environ.get("FORWARD_USER_INFO_HEADER_JWT_SECRET", "").strip()
+    if not secret or not user or not user.get("id"):
+        return {}
+    now = int(time.time())
+    claims = {
+        "sub": str(user["id"]),
+        "email": str(user.get("email") or ""),
+        "iss": "open-webui",
+        "iat": now,
+        "exp": now + 60,
+    }
+    signed = ".".join(
+        _base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
+    signature = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
+    return {"X-OpenWebUI-User-Jwt": f"{signed}.{_base64(signature)}"}
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -6,6 +6,7 @@ SiteError
 ├── DocumentError     a document that is served but cannot be read
 ├── StatementError    SQL that this server does not run, whatever the engine would say
 ├── QueryError        the database refused or could not finish a statement
+├── LabelError        what a result holds could not be registered to be protected
 └── LimitError        the server is busy, or the call took too long
 
 Each text may be shown to a model and to the user behind it, so it never holds a path outside
@@ -43,6 +44,10 @@ class StatementError(SiteError):
 
 class QueryError(SiteError):
     """The database engine refused the statement, was too slow, or cannot be reached."""
+
+
+class LabelError(SiteError):
+    """What a result holds could not be registered with the adapter, so there is no result."""
 
 
 class LimitError(SiteError):

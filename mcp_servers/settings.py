@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 DataClass = Literal["public", "internal", "confidential", "secret"]
 """How far data may go, from `public` (anywhere) to `secret` (never off the site)."""
 
+Kind = Literal["person", "text", "address", "code", "iban", "phone", "email", "date", "secret"]
+"""What a labelled value is, which says in what forms it may stand in a text; dates are ISO 8601."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
@@ -47,5 +50,14 @@ class ServerSettings(BaseModel):
     )
     max_result_chars: int = Field(
         16_000, ge=1_000, le=200_000, description="Longest result of one tool call, in characters."
+    )
+    labels_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+/?$",
+        description="Address of the adapter, with which labels are registered before a result is returned. "
+        "Without it nothing labelled, confidential or secret can be served.",
+    )
+    labels_key: SecretStr | None = Field(
+        None, description="Key that lets the server register labels with the adapter."
     )
     log_level: LogLevel = Field("info", description="Least severity of the lines the server logs.")

@@ -1,8 +1,8 @@
 """What the site's servers share: one conduct for every tool call.
 
-A call waits its turn, ends in time, returns no more than the settings allow, fails with a text
-made for its reader, and leaves one audit line. Tools stay plain typed functions that return
-text and raise `SiteError`.
+A call waits its turn, ends in time, returns no more than the settings allow and nothing whose
+labels are not registered, fails with a text made for its reader, and leaves one audit line. Tools
+stay plain typed functions that return text and raise `SiteError`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import logging
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -24,7 +24,8 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from starlette.requests import Request
 
 from mcp_servers.audit import Call, Caller, current_call
-from mcp_servers.errors import LimitError, SiteError
+from mcp_servers.errors import LabelError, LimitError, SiteError
+from mcp_servers.labels import Collected, Registry, collected
 from mcp_servers.settings import ServerSettings
 
 P = ParamSpec("P")
@@ -42,9 +43,13 @@ Lifespan = Callable[[MCPServer[None]], AbstractAsyncContextManager[None]]
 
 
 class SiteServer(MCPServer[None]):
-    """An MCP server whose every tool call is bounded and audited.
+    """An MCP server whose every tool call is bounded, labelled and audited.
 
     `health` returns the facts that GET /health shows; they are public, so they hold counts only.
+    `protects` names data of this server that must not be returned without an adapter; empty if there is none.
+
+    Raises:
+        SettingsError: there is such data, and no adapter is configured.
     """
 
     def __init__(
@@ -55,12 +60,20 @@ class SiteServer(MCPServer[None]):
         *,
         health: Health = dict,
         lifespan: Lifespan | None = None,
+        protects: str = "",
     ) -> None:
+        self._registry = Registry(name, settings, protects)
+
+        @asynccontextmanager
+        async def life(server: MCPServer[None]) -> AsyncIterator[None]:
+            async with (lifespan or _no_lifespan)(server), aclosing(self._registry):
+                yield
+
         super().__init__(
             name,
             instructions=instructions,
             version=version("hoheit"),
-            lifespan=lifespan,
+            lifespan=life,
             log_level="WARNING",
             # The tools are fixed for the life of the process and the same for every caller.
             cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="public")},
@@ -82,41 +95,51 @@ class SiteServer(MCPServer[None]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run one tool within the limits and audit it.
+        """Run one tool within the limits, register what it returns, and audit it.
 
         Raises:
             ToolError: with a text for the model and the user, never with a crash's own text.
         """
         known = {tool.name for tool in await self.list_tools()}
         call = Call(self.name, name if name in known else "(unknown)", _caller(context))
-        token = current_call.set(call)
+        labels: Collected = {}
+        token, labels_token = current_call.set(call), collected.set(labels)
         try:
-            async with asyncio.timeout(self._limits.call_timeout_s), self._turn():
-                result = await super().call_tool(name, arguments, context)
-            if isinstance(result, CallToolResult):
-                call.chars = _cap(result, self._limits.max_result_chars)
+            try:
+                async with asyncio.timeout(self._limits.call_timeout_s), self._turn():
+                    result = await super().call_tool(name, arguments, context)
+                    text = ""
+                    if isinstance(result, CallToolResult):
+                        text = _cap(result, self._limits.max_result_chars)
+                    await self._registry.register(call.caller, labels, text)
+            except (TimeoutError, LimitError, ToolError) as error:
+                call.status, text = self._explain(error, name)
+                # What a refusal says may come from the data as well.
+                await self._registry.register(call.caller, labels, text)
+                raise ToolError(text) from None
+            call.chars = len(text)
             return result
-        except TimeoutError:
-            call.status = "timeout"
-            raise ToolError(
-                f"The call took longer than {self._limits.call_timeout_s:g} seconds and was stopped. "
-                "Ask for less at a time."
-            ) from None
-        except UnexpectedToolError as error:
-            call.status, text = _explain(error.__cause__, name)
-            raise ToolError(text) from None
-        except SiteError as error:
-            call.status = "busy"
+        except LabelError as error:
+            call.status = "unregistered"
             raise ToolError(str(error)) from None
-        except ToolError:
-            call.status = "invalid"
-            raise
         except asyncio.CancelledError:
             call.status = "cancelled"
             raise
         finally:
             current_call.reset(token)
+            collected.reset(labels_token)
             call.write()
+
+    def _explain(self, error: Exception, tool: str) -> tuple[str, str]:
+        """Status and text for how a call ended."""
+        if isinstance(error, TimeoutError):
+            limit = self._limits.call_timeout_s
+            return "timeout", (
+                f"The call took longer than {limit:g} seconds and was stopped. Ask for less at a time."
+            )
+        if isinstance(error, UnexpectedToolError):
+            return _explain(error.__cause__, tool)
+        return ("busy" if isinstance(error, LimitError) else "invalid"), str(error)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -131,6 +154,11 @@ class SiteServer(MCPServer[None]):
             yield
         finally:
             self._slots.release()
+
+
+@asynccontextmanager
+async def _no_lifespan(_server: MCPServer[None]) -> AsyncIterator[None]:
+    yield
 
 
 def _caller(context: Context[None, Any] | None) -> Caller:
@@ -159,12 +187,12 @@ def _explain(cause: BaseException | None, tool: str) -> tuple[str, str]:
     return "crashed", f"The tool {tool} failed inside the server. Its log says where."
 
 
-def _cap(result: CallToolResult, limit: int) -> int:
-    """Cut the result's text to `limit` characters, as a backstop behind the tools' own paging."""
+def _cap(result: CallToolResult, limit: int) -> str:
+    """Cut the result's text to `limit` characters, as a backstop behind the tools' own paging; gives the text."""
     total = 0
     for block in result.content:
         if isinstance(block, TextContent):
             if total + len(block.text) > limit:
                 block.text = block.text[: max(limit - total, 0)] + "\n[cut: result too long]"
             total += len(block.text)
-    return total
+    return "".join(block.text for block in result.content if isinstance(block, TextContent))

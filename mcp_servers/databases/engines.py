@@ -12,9 +12,9 @@ What each engine is told besides the statement guard:
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from mcp_servers.databases.functions import SQLITE
 from mcp_servers.databases.readonly import Dialect
 from mcp_servers.databases.settings import DatabaseSettings
 from mcp_servers.errors import QueryError, SettingsError
-from mcp_servers.settings import DataClass
+from mcp_servers.settings import DataClass, Kind
 
 _DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": "sqlite",
@@ -35,7 +35,7 @@ _DIALECTS: Final[dict[str, Dialect]] = {
     "mysql": "mysql",
     "mariadb": "mysql",
 }
-_LABELS: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mysql": "MySQL"}
+_NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mysql": "MySQL"}
 
 _MAX_VALUE_BYTES: Final = 4 * 1024 * 1024
 _STEPS_BETWEEN_LOOKS: Final = 5_000
@@ -49,11 +49,17 @@ class Database:
     data_class: DataClass
     dialect: Dialect
     engine: Engine
+    labels: Mapping[str, Kind] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The engine's name, for people and models."""
-        return _LABELS[self.dialect]
+        return _NAMES[self.dialect]
+
+    @property
+    def protected(self) -> bool:
+        """Whether something in it must not leave the site as it is."""
+        return bool(self.labels) or self.data_class in ("confidential", "secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def open_database(settings: DatabaseSettings) -> Database:
         raise SettingsError(
             f"The driver for {place} is not installed: {error}.", "Install it with pip."
         ) from None
-    return Database(settings.name, settings.data_class, dialect, engine)
+    return Database(settings.name, settings.data_class, dialect, engine, settings.labels)
 
 
 def _sqlite(url: URL, place: str) -> Engine:
@@ -175,8 +181,20 @@ def reading(database: Database, timeout_s: float) -> Iterator[Connection]:
                 f"The query took longer than {timeout_s:g} seconds and was stopped.",
                 "Narrow it with WHERE or LIMIT.",
             ) from None
-        text = " ".join(str(cause).split())[:500] if cause else type(error).__name__
-        raise QueryError(f"{database.label} says: {text.rstrip('.')}.") from None
+        raise QueryError(_engine_says(database, cause or error)) from None
+
+
+def _engine_says(database: Database, cause: BaseException) -> str:
+    """Why the engine refused a statement.
+
+    An engine quotes the value that it could not convert or compare, and it is labelled nowhere: of a
+    database that holds protected data only the kind of the error is told.
+    """
+    if database.protected:
+        kind = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+        return f"{database.label} refuses the statement ({kind})."
+    text = " ".join(str(cause).split())[:500] if not isinstance(cause, SQLAlchemyError) else ""
+    return f"{database.label} says: {(text or type(cause).__name__).rstrip('.')}."
 
 
 def fetch(database: Database, sql: str, max_rows: int, timeout_s: float) -> Rows:

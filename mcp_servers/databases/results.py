@@ -6,7 +6,9 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 from mcp_servers.databases.engines import Rows
-from mcp_servers.settings import DataClass
+from mcp_servers.databases.labelling import ELLIPSIS, distinct, values
+from mcp_servers.labels import MAX_VALUE_CHARS, Value
+from mcp_servers.settings import DataClass, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +19,45 @@ class Limits:
     total: int
 
 
-def result_text(rows: Rows, database: str, data_class: DataClass, sql: str, limits: Limits) -> str:
-    """The rows that fit, how many there are, and the citation."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result as text, and the labelled values that it shows."""
+
+    text: str
+    values: tuple[Value, ...]
+
+
+def result(
+    rows: Rows,
+    kinds: Sequence[Kind | None],
+    database: str,
+    data_class: DataClass,
+    sql: str,
+    limits: Limits,
+) -> Result:
+    """The rows that fit, how many there are, and the citation; `kinds` are the labels of the columns."""
     source = f"source: query on database {database} ({data_class}): {one_line(sql, 2_000)}"
     head = [
         _line([one_line(name, limits.cell) for name in rows.columns]),
         "|" + " --- |" * len(rows.columns),
     ]
     shown = head.copy()
+    found: list[Value] = []
     room = limits.total - len(source) - 200 - sum(map(len, head))
+    # What is longer cannot be registered, so no more of it is shown.
+    widths = [min(limits.cell, MAX_VALUE_CHARS) if kind else limits.cell for kind in kinds]
     for row in rows.rows:
-        line = _line([cell(value, limits.cell) for value in row])
+        cells = [cell(value, width) for value, width in zip(row, widths, strict=True)]
+        line = _line(cells)
         room -= len(line) + 1
         if room < 0:
             break
         shown.append(line)
-    return "\n".join([*shown, "", _count(len(shown) - len(head), rows), source])
+        for kind, value, text in zip(kinds, row, cells, strict=True):
+            if kind is not None:
+                found.extend(values(kind, value, text))
+    lines = [*shown, "", _count(len(shown) - len(head), rows), source]
+    return Result("\n".join(lines), distinct(found))
 
 
 def _count(shown: int, rows: Rows) -> str:
@@ -71,4 +96,4 @@ def cell(value: object, limit: int) -> str:
 def one_line(text: str, limit: int) -> str:
     """Text as it fits into a table's cell."""
     flat = " ".join(text.split()).replace("|", "\\|")
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+    return flat if len(flat) <= limit else flat[: limit - 1] + ELLIPSIS

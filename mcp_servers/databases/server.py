@@ -1,7 +1,7 @@
 """The databases server: three tools over the configured databases."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Final
 
 from mcp.server import MCPServer
@@ -12,10 +12,12 @@ from mcp_servers import serving
 from mcp_servers.audit import note
 from mcp_servers.databases import catalog
 from mcp_servers.databases.engines import Database, fetch, open_database
+from mcp_servers.databases.labelling import kinds_of, require_labelled, trace
 from mcp_servers.databases.readonly import MAX_SQL_CHARS, checked, tables_of
-from mcp_servers.databases.results import Limits, result_text
+from mcp_servers.databases.results import Limits, result
 from mcp_servers.databases.settings import DatabasesSettings
-from mcp_servers.errors import QueryError, SiteError
+from mcp_servers.errors import LabelError, QueryError, SettingsError, SiteError
+from mcp_servers.labels import Value, label
 from mcp_servers.site import READ_ONLY, SiteServer
 
 INSTRUCTIONS: Final = (
@@ -28,9 +30,11 @@ def create_server(settings: DatabasesSettings) -> SiteServer:
     """The MCP server with its tools.
 
     Raises:
-        SettingsError: a database's address cannot work.
+        SettingsError: a database's address cannot work, or its labels cannot protect anything.
     """
     databases = {item.name: open_database(item) for item in settings.databases}
+    for database in databases.values():
+        _must_be_labelled(database, settings)
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[None]) -> AsyncIterator[None]:
@@ -44,6 +48,7 @@ def create_server(settings: DatabasesSettings) -> SiteServer:
         settings,
         health=lambda: {"databases": len(databases)},
         lifespan=lifespan,
+        protects=_protects(databases),
     )
 
     async def list_() -> str:
@@ -89,6 +94,31 @@ def serve(settings: DatabasesSettings, transport: serving.Transport = "http") ->
     serving.run(lambda: create_server(settings), settings, settings.port, transport)
 
 
+def _must_be_labelled(database: Database, settings: DatabasesSettings) -> None:
+    """Tell a wrong label at the start, where the database is a file; a server may come up later."""
+    if database.dialect == "sqlite":
+        try:
+            with suppress(QueryError):
+                require_labelled(database, settings.query_timeout_s)
+        except LabelError as error:
+            raise SettingsError(
+                f"databases.databases {database.name!r}: {error.message}", error.remedy
+            ) from None
+
+
+def _protects(databases: dict[str, Database]) -> str:
+    """What of the databases must not be returned where nobody protects it, for an error."""
+    for database in databases.values():
+        if database.protected:
+            why = "has labelled columns" if database.labels else f"is {database.data_class}"
+            return f"The database {database.name!r} {why}"
+    return ""
+
+
+def _label(database: Database, passages: int = 0, values: Iterable[Value] = ()) -> None:
+    label(f"databases/{database.name}", database.data_class, passages, values)
+
+
 def list_text(databases: dict[str, Database], settings: DatabasesSettings) -> str:
     """What `list` answers: one line for each database."""
     lines = []
@@ -109,6 +139,7 @@ def describe_text(
     """What `describe` answers: a line for each table, or for each column of one table."""
     database = catalog.by_name(databases, name)
     note(subject=database.name)
+    _label(database)
     found = catalog.tables(database, settings.query_timeout_s, table.strip())
     note(rows=len(found))
     head = f"{database.name} ({database.data_class}), {database.label}"
@@ -129,15 +160,20 @@ def query_text(
     """What `query` answers: the rows as a table, their number, and the statement that ran."""
     database = catalog.by_name(databases, name)
     note(subject=database.name)
+    _label(database)
     statement = checked(sql, database.dialect)
     try:
+        outputs = trace(database, statement, settings.query_timeout_s)
         rows = fetch(database, statement, settings.max_rows, settings.query_timeout_s)
     except QueryError as error:
         hint = error.remedy or _hint(database, statement, settings)
         raise QueryError(error.message, hint) from None
     note(rows=len(rows.rows))
     limits = Limits(settings.max_cell_chars, settings.max_result_chars)
-    return result_text(rows, database.name, database.data_class, statement, limits)
+    kinds = kinds_of(outputs, rows.columns)
+    shown = result(rows, kinds, database.name, database.data_class, statement, limits)
+    _label(database, passages=1, values=shown.values)
+    return shown.text
 
 
 def _hint(database: Database, statement: str, settings: DatabasesSettings) -> str:

@@ -1,8 +1,12 @@
 """Settings of the databases server."""
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from typing import Annotated
 
-from mcp_servers.settings import NAME_PATTERN, DataClass, ServerSettings
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from mcp_servers.settings import NAME_PATTERN, DataClass, Kind, ServerSettings
+
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[^.]+\.[^.]+(\.[^.]+)?$")]
 
 
 class DatabaseSettings(BaseModel):
@@ -19,6 +23,12 @@ class DatabaseSettings(BaseModel):
     )
     data_class: DataClass = Field(
         "internal", description="Confidentiality of everything in the database."
+    )
+    labels: dict[ColumnName, Kind] = Field(
+        {},
+        description="Columns whose values never leave the site as they are, and what each holds: a table such as "
+        '{ "citizens.last_name" = "person", "citizens.iban" = "iban" }, with a schema in front where needed. '
+        "Kinds: person, text, address, code, iban, phone, email, date, secret.",
     )
 
 

@@ -15,9 +15,10 @@ from mcp_servers.files.citations import cite, labelled, take_apart
 from mcp_servers.files.documents import format_of
 from mcp_servers.files.library import Library
 from mcp_servers.files.reading import read_slice
-from mcp_servers.files.roots import Entry
+from mcp_servers.files.roots import Entry, Root
 from mcp_servers.files.settings import FilesSettings
 from mcp_servers.files.words import terms
+from mcp_servers.labels import label
 from mcp_servers.site import READ_ONLY, SiteServer
 
 INSTRUCTIONS: Final = (
@@ -33,7 +34,7 @@ def create_server(settings: FilesSettings) -> SiteServer:
     """The MCP server, with its tools and its library.
 
     Raises:
-        SettingsError: a root cannot be served.
+        SettingsError: a root cannot be served, or is confidential and no adapter is there to protect it.
     """
     library = Library(settings)
 
@@ -46,7 +47,12 @@ def create_server(settings: FilesSettings) -> SiteServer:
             await server.in_thread(library.stop)
 
     server = SiteServer(
-        "files", INSTRUCTIONS, settings, health=lambda: _health(library), lifespan=lifespan
+        "files",
+        INSTRUCTIONS,
+        settings,
+        health=lambda: _health(library),
+        lifespan=lifespan,
+        protects=_protects(library),
     )
 
     async def list_(
@@ -95,6 +101,17 @@ def serve(settings: FilesSettings, transport: serving.Transport = "http") -> Non
     serving.run(lambda: create_server(settings), settings, settings.port, transport)
 
 
+def _protects(library: Library) -> str:
+    """What of the library must not be returned where nobody protects it, for an error."""
+    above = [root for root in library.roots if root.data_class in ("confidential", "secret")]
+    return f"The root {above[0].name!r} is {above[0].data_class}" if above else ""
+
+
+def _label(root: Root, passages: int = 0) -> None:
+    note(subject=root.name)
+    label(f"files/{root.name}", root.data_class, passages)
+
+
 def _health(library: Library) -> Mapping[str, object]:
     progress = library.progress
     return {
@@ -114,15 +131,17 @@ def list_text(library: Library, path: str, depth: int) -> str:
     lines: list[str] = []
     if not path:
         for root in library.roots:
+            # The name of a root is the site's own and stands in errors, too; what lies in it is data.
             note(subject=root.name)
             lines.append(labelled(f"{root.name}/", root.data_class))
             if depth > 1:
+                _label(root)
                 lines.extend(_tree(library, root.name, depth - 1, faults))
         if not lines:
             return "No folders are configured."
     else:
         root, _ = library.roots.split(path)
-        note(subject=root.name)
+        _label(root)
         lines.append(labelled(f"{path.rstrip('/')}/", root.data_class))
         lines.extend(_tree(library, path, depth, faults) or ["(empty)"])
     note(rows=len(lines))
@@ -170,7 +189,7 @@ def search_text(library: Library, query: str, limit: int) -> str:
         )
     blocks = []
     for number, (root, hit) in enumerate(found, start=1):
-        note(subject=root.name)
+        _label(root, passages=1)
         source = labelled(cite(hit.path, hit.anchor), root.data_class)
         blocks.append(f"[{number}] {source}\n{hit.text}")
     return building + "\n\n".join(blocks)
@@ -180,10 +199,12 @@ def read_text(library: Library, citation: str, start: int, limit: int) -> str:
     """What `read` answers: the source and its class, the text, and how to go on."""
     path, anchor = take_apart(citation)
     root, _ = library.roots.split(path)
-    note(subject=root.name)
+    # Before anything is read: an error names headings, too.
+    _label(root)
     entry, document = library.read(path)
     # The lines around the text need room, too.
     piece = read_slice(document, anchor, start, limit - len(path) - 600)
+    _label(root, passages=1)
     head = labelled(cite(entry.path, anchor), root.data_class)
     if document.title:
         head += f" {document.title[:200]}"

@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import ValidationError
 
 from mcp_servers.databases.engines import fetch, open_database, preparation
-from mcp_servers.databases.results import Limits, cell, result_text
+from mcp_servers.databases.results import Limits, cell, result
 from mcp_servers.databases.server import create_server
 from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.errors import QueryError, SettingsError
@@ -44,7 +44,7 @@ def town(tmp_path: Path) -> Path:
 
 def settings_for(path: Path, **more: object) -> DatabasesSettings:
     database = DatabaseSettings.model_validate(
-        {"name": "town", "url": f"sqlite:///{path}", "data_class": "confidential"}
+        {"name": "town", "url": f"sqlite:///{path}", "data_class": "internal"}
     )
     return DatabasesSettings.model_validate({"databases": (database,), **more})
 
@@ -67,7 +67,7 @@ async def test_lists_databases_with_class_and_size(town: Path) -> None:
     assert await call(settings_for(town), "list") == (False, _LISTED)
 
 
-_LISTED = "town (confidential): SQLite, 5 tables"
+_LISTED = "town (internal): SQLite, 5 tables"
 
 
 async def test_describes_all_tables_in_a_line_each(town: Path) -> None:
@@ -80,7 +80,7 @@ async def test_describes_all_tables_in_a_line_each(town: Path) -> None:
 async def test_describes_one_table_column_by_column(town: Path) -> None:
     _, text = await call(settings_for(town), "describe", database="town", table="PERSON")
     assert text.split("\n") == [
-        "town (confidential), SQLite, table person, 2 rows",
+        "town (internal), SQLite, table person, 2 rows",
         "id INTEGER pk",
         "name TEXT not null",
         "photo BLOB",
@@ -92,7 +92,7 @@ async def test_a_result_is_a_table_with_its_source(town: Path) -> None:
         False,
         "| id | name | photo |\n| --- | --- | --- |\n| 1 | Ada | <2 bytes> |\n"
         "| 2 | Bert \\| Söhne | NULL |\n\nrows: 2\n"
-        "source: query on database town (confidential): SELECT * FROM person ORDER BY id",
+        "source: query on database town (internal): SELECT * FROM person ORDER BY id",
     )
 
 
@@ -282,5 +282,6 @@ def test_a_cell_is_short_and_on_one_line(value: object, text: str) -> None:
 def test_a_statement_in_the_source_line_stays_on_one_line(town: Path) -> None:
     database = open_database(settings_for(town).databases[0])
     rows = fetch(database, "SELECT 'a\nb' AS x", 10, 5)
-    text = result_text(rows, "town", "public", "SELECT 'a\nb' AS x", Limits(100, 10_000))
-    assert text.endswith("source: query on database town (public): SELECT 'a b' AS x")
+    shown = result(rows, (None,), "town", "public", "SELECT 'a\nb' AS x", Limits(100, 10_000))
+    assert shown.values == ()
+    assert shown.text.endswith("source: query on database town (public): SELECT 'a b' AS x")

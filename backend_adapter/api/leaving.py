@@ -197,7 +197,19 @@ def _results(body: Mapping[str, Any], policy: Policy) -> Iterator[str]:
         if message.get("role") == "tool" and policy.runs_on_site(
             names.get(message.get("tool_call_id", ""), "")
         ):
-            yield digest_of(_text(message.get("content")))
+            text = _text(message.get("content"))
+            if text.strip() and not _is_error(text):
+                yield digest_of(text)
+
+
+def _is_error(text: str) -> bool:
+    """Whether this is how Open WebUI tells a model that a tool failed: the site's own errors hold no values."""
+    if not text.lstrip().startswith("{"):
+        return False
+    try:
+        return [*msgspec.json.decode(text, type=dict[str, str])] == ["error"]
+    except (msgspec.MsgspecError, RecursionError):
+        return False
 
 
 def _text(content: object) -> str:

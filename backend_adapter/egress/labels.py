@@ -191,7 +191,7 @@ class Labels:
             passages=tuple(sorted(passages.items())),
             kept=any(row.kept_by for row in state),
             expired=any(row.expired for row in state),
-            unregistered=bool(results) and not rows,
+            unregistered=bool(missing - {row.digest for row in adopted}),
         )
 
     async def _registered(self, which: Any) -> Sequence[Any]:

@@ -43,6 +43,26 @@ class Recorder:
         escaped = json.dumps(value)[1:-1]
         return compact(words(value)) in compact(words(wire)) or escaped in wire
 
+    def bodies(self) -> list[Any]:
+        """The bodies of the chats that it got."""
+        found, rest = [], self.got
+        while head := rest.partition(b"\r\n\r\n")[0]:
+            begin = len(head) + 4
+            end = begin + _length(head)
+            body, rest = rest[begin:end], rest[end:]
+            if head.startswith(b"POST"):
+                found.append(json.loads(body))
+        return found
+
+    def questions(self) -> list[str]:
+        """What was asked last in each chat that asks who somebody is."""
+        return [
+            said
+            for body in self.bodies()
+            if isinstance(said := body.get("messages", [{}])[-1].get("content"), str)
+            and said.startswith("Who")
+        ]
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):

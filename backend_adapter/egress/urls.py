@@ -2,18 +2,49 @@
 
 A page loads the pictures of an answer by itself, so a model could have a value that was restored in an address sent
 to any host. Only what is certainly no address any more counts as such.
+
+Sources: WHATWG URL Standard (backslashes are slashes, tabs and line breaks are nothing), WHATWG HTML 13.1.2.3
+(attributes), CommonMark 6.3 and 4.7 (destinations, definitions), GitHub Flavored Markdown 6.9 (addresses that are
+made links).
 """
 
 import re
 
-_SLASHES = "/\\"
+_SLASH = r"(?:[/\\]|&(?:#0*47|#x0*2f|#0*92|#x0*5c|sol|bsol);?)"
+_NOTHING = r"[\t\r\n]*"
+_COLON = r"(?::|&(?:#0*58|#x0*3a|colon);?)"
+_DOT = r"[.\u3002\uff0e\uff61]"
+# What begins an address, by the name of what it is.
+_ANYWHERE = (
+    # Two slashes: of any scheme, or of the page's own.
+    rf"(?P<slashes>{_SLASH}{_NOTHING}{_SLASH})"
+    # The schemes for which a page needs no slashes.
+    rf"|(?P<scheme>(?<![^\W_])(?:https?|wss?|ftp){_COLON})"
+    r"|(?P<www>(?<![^\W_])www\.)"
+    # evil.example/, 192.0.2.1:80
+    rf"|(?P<host>(?<![^\W_])(?:(?:[^\W_][\w-]{{0,62}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}"
+    rf"|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}){_DOT}?(?:[/?\#\\]|:[0-9]))"
+    r"|(?P<destination>\]\()"
+    r"|(?P<definition>(?:^|[\r\n])[ >]{0,8}\[[^\]\r\n^][^\]\r\n]{0,200}\]:)"
+    r"|(?P<tag><[a-z][^\s<>=/:]{0,64}[\s/])"
+)
+_BEGINS = re.compile(_ANYWHERE, re.IGNORECASE)
+# Within a tag, or what looks like one.
+_IN_TAG = re.compile(rf"(?P<attribute>=)|(?P<close>>)|{_ANYWHERE}", re.IGNORECASE)
+_MARKS = re.compile(r"[/\\:(?#=>;&<]|w\.|:[0-9]", re.IGNORECASE)
+_TAG_LENGTH, _ENTITY_LENGTH = 70, 16
 # How an address is quoted, and what ends it then; spaces within belong to it.
 _QUOTES = {'"': '"', "'": "'", "`": "`", "<": ">"}
-_BARE_ENDS = frozenset(' \t\r\n\f\v<>"')
-_QUOTED_ENDS = "\r\n"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\s*$")
-# A scheme and the mark before it.
-_LOOKED_BACK = 32
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:\s*$", re.IGNORECASE)
+_BARE = re.compile(r"[\s<]")
+_UNQUOTED = re.compile(r"[\s>]")
+_QUOTED = {quote: re.compile(rf"[{quote}\r\n]") for quote in _QUOTES.values()}
+_IN_QUOTES = {quote: re.compile(quote) for quote in "\"'"}
+# In Markdown what is in a destination but a blank belongs to it.
+_DESTINATION = re.compile(r"\s")
+_BLANK = re.compile(r"\s+")
+# A host's name is no longer, nor a label with what stands around it.
+_LOOKED_BACK = 300
 
 
 class Addresses:
@@ -21,7 +52,12 @@ class Addresses:
 
     def __init__(self) -> None:
         self._before = ""
-        self._ends: frozenset[str] | None = None
+        self._ends: re.Pattern[str] | None = None
+        # What an address goes on as after its end: in Markdown, a quotation mark ends none.
+        self._then: re.Pattern[str] | None = None
+        # An address that has not begun yet, but for blanks.
+        self._awaited = False
+        self._in_tag = False
 
     @property
     def inside(self) -> bool:
@@ -29,17 +65,74 @@ class Addresses:
 
     def follow(self, text: str) -> None:
         """The text goes on with this."""
-        for position, char in enumerate(text):
-            if self._ends is not None:
-                if char in self._ends:
-                    self._ends = None
-            elif char in _SLASHES and (self._before + text[:position])[-1:] in (*_SLASHES,):
-                self._ends = _ends_after((self._before + text[:position])[-_LOOKED_BACK:-1])
-        self._before = (self._before + text)[-_LOOKED_BACK:]
+        place = 0
+        while place < len(text):
+            place = (
+                self._within(text, place) if self._ends is not None else self._without(text, place)
+            )
 
+    def _within(self, text: str, place: int) -> int:
+        """Up to the end of the address; the place after that."""
+        assert self._ends is not None  # noqa: S101 - looked at by the caller
+        if self._awaited:
+            if blank := _BLANK.match(text, place):
+                return blank.end()
+            self._awaited = False
+            if text[place] == "<" and not self._in_tag:
+                self._ends, self._then = _QUOTED[">"], _BARE
+                return place + 1
+            if self._in_tag and text[place] in _IN_QUOTES:
+                self._ends, self._then = _IN_QUOTES[text[place]], _UNQUOTED
+                return place + 1
+        end = self._ends.search(text, place)
+        if end is None:
+            return len(text)
+        over = end[0] in "\r\n" or self._then is None
+        self._ends, self._then, self._before = None if over else self._then, None, ""
+        # What ends it may begin something else, or end what it is in.
+        return end.start() if over and end[0] in "<>\r\n" else end.end()
 
-def _ends_after(before: str) -> frozenset[str]:
-    """What ends an address whose two slashes follow this."""
-    opened = _SCHEME.sub("", before).rstrip()[-1:]
-    closing = _QUOTES.get(opened)
-    return _BARE_ENDS if closing is None else frozenset((closing, *_QUOTED_ENDS))
+    def _without(self, text: str, place: int) -> int:
+        """Up to the beginning of an address; the place after that."""
+        whole, before = self._before + text[place:], len(self._before)
+        if self._may_begin(text, place):
+            # Of all that begins one, only a definition has a blank in it.
+            begin = self._before.rfind(" ") + 1
+            if "[" in self._before[:begin]:
+                begin = 0
+            pattern = _IN_TAG if self._in_tag else _BEGINS
+            for match in pattern.finditer(whole, begin):
+                if match.end() > before:
+                    self._begins(match, whole)
+                    self._before = whole[: match.end()][-_LOOKED_BACK:]
+                    return place + match.end() - before
+        self._before = whole[-_LOOKED_BACK:]
+        return len(text)
+
+    def _may_begin(self, text: str, place: int) -> bool:
+        """Whether anything in the text can end what begins an address; most text is only looked at here."""
+        before = self._before[-_TAG_LENGTH:]
+        return (
+            _MARKS.search(text, place) is not None
+            or before.endswith((":", "w", "W"))
+            or "&" in before[-_ENTITY_LENGTH:]
+            or "<" in before
+        )
+
+    def _begins(self, match: re.Match[str], whole: str) -> None:
+        what = match.lastgroup
+        if what == "tag":
+            self._in_tag = True
+        elif what == "close":
+            self._in_tag = False
+        elif what == "attribute":
+            self._ends, self._awaited = _UNQUOTED, True
+        elif what in ("destination", "definition"):
+            self._ends, self._awaited = _DESTINATION, True
+        else:
+            opened = _SCHEME.sub("", whole[: match.start()][-32:]).rstrip()[-1:]
+            closing = _QUOTES.get(opened)
+            if what in ("slashes", "scheme") and closing is not None:
+                self._ends, self._then = _QUOTED[closing], _BARE
+            else:
+                self._ends = _BARE

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from fpdf import FPDF
 from fpdf.enums import Align
 
@@ -139,11 +140,21 @@ class _Pages(FPDF):
         self._known: frozenset[int] | None = None
         self._wrapped: dict[tuple[str, int, str], Sequence[str]] = {}
         if font is not None:
+            self._take(font)
+
+    def _take(self, font: Path) -> None:
+        try:
+            # Before fpdf2 does, which leaves a file open that it cannot read.
+            with font.open("rb") as file, TTFont(file) as read:
+                self._known = frozenset(read.getBestCmap())
             for style in ("", "B"):
                 self.add_font(_OWN, style, font)
-            self._family = _OWN
-            self.set_font(_OWN)
-            self._known = frozenset(getattr(self.current_font, "cmap", ()))
+        except OSError:
+            raise
+        except Exception as error:
+            # The reader of fonts raises whatever a broken table leads it to.
+            raise ValueError(f"it is no TrueType font ({error})") from error
+        self._family = _OWN
 
     def footer(self) -> None:
         """The number of the page."""

@@ -193,14 +193,16 @@ class Receipts:
         if user is not None:
             found = found.where(RECEIPTS.c.user == user)
         for row in await execute(self._engine, found):
-            if hashlib.sha256(row.body).hexdigest() != row.body_sha256:
+            # SQLite keeps text in a column of bytes, where somebody put it there.
+            body = row.body if isinstance(row.body, bytes) else b""
+            if hashlib.sha256(body).hexdigest() != row.body_sha256:
                 raise DatabaseError(
                     f"The body that is kept for receipt {seq} is not the one that left: "
                     f"its SHA-256 is not {row.body_sha256}.",
                     "See who can write the database of the adapter, and run 'hoheit receipts verify'.",
                     code="receipt_body_changed",
                 )
-            return Body(seq, row.body, row.body_sha256, row.kept_until)
+            return Body(seq, body, row.body_sha256, row.kept_until)
         return None
 
     async def find(self, seq: int) -> Link | None:

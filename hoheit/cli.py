@@ -213,7 +213,14 @@ def adapter(settings: SettingsOption = None) -> None:
     from backend_adapter.serve import serve
     from hoheit.settings import settings_file
 
-    needed = ("adapter-key", "admin-key", "user-jwt-secret", "egress-key", "embedded-key")
+    needed = (
+        "adapter-key",
+        "admin-key",
+        "user-jwt-secret",
+        "egress-key",
+        "labels-key",
+        "embedded-key",
+    )
     home = find(os.environ)
 
     def load() -> "AdapterSettings":
@@ -243,7 +250,7 @@ def files(settings: SettingsOption = None, transport: TransportOption = "http") 
     """Runs the MCP server for the site's documents alone."""
     from mcp_servers.files.server import serve
 
-    serve(_part(settings, "files-token").files, transport)
+    serve(_part(settings, "files-token", "labels-key").files, transport)
 
 
 @app.command(epilog=_example("hoheit databases --transport stdio"))
@@ -251,7 +258,7 @@ def databases(settings: SettingsOption = None, transport: TransportOption = "htt
     """Runs the MCP server for the site's databases alone."""
     from mcp_servers.databases.server import serve
 
-    serve(_part(settings, "databases-token").databases, transport)
+    serve(_part(settings, "databases-token", "labels-key").databases, transport)
 
 
 @app.command("open-webui", epilog=_example("hoheit open-webui"))

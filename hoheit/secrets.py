@@ -14,6 +14,7 @@ NAMES: dict[str, str] = {
     "admin-key": "the adapter's key for operators",
     "user-jwt-secret": "signs who asks: Open WebUI tells the adapter with it",
     "egress-key": "makes the pseudonyms under which values leave the site",
+    "labels-key": "lets the site's MCP servers register labels with the adapter",
     "embedded-key": "the embedded engine's API key, which the adapter sends",
     "swarm-key": "the swarm's key: who has it belongs to the swarm",
     "petals-key": "the API key of the gateway to the swarm, which the adapter sends",

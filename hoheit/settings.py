@@ -34,7 +34,19 @@ from mcp_servers.files.settings import FilesSettings, RootSettings
 _PREFIX = "HOHEIT_"
 # Keys whose values no message repeats.
 _SECRETS = frozenset(
-    {"admin_key", "api_key", "database_url", "key", "secret_key", "token", "url", "user_jwt_secret"}
+    {
+        *(
+            "admin_key",
+            "api_key",
+            "database_url",
+            "key",
+            "labels_key",
+            "secret_key",
+            "token",
+            "url",
+        ),
+        "user_jwt_secret",
+    }
 )
 Engine = Literal["embedded", "petals", "vllm"]
 # The secrets that only a site with this engine needs, as one that others reach.
@@ -176,6 +188,7 @@ def complete(
             "api_key": secret(adapter.api_key, "adapter-key"),
             "admin_key": secret(adapter.admin_key, "admin-key"),
             "user_jwt_secret": secret(adapter.user_jwt_secret, "user-jwt-secret"),
+            "labels_key": secret(adapter.labels_key, "labels-key"),
             "egress": adapter.egress.model_copy(
                 update={"key": secret(adapter.egress.key, "egress-key")}
             ),
@@ -206,12 +219,16 @@ def complete(
             "files": settings.files.model_copy(
                 update={
                     "token": secret(settings.files.token, "files-token"),
+                    "labels_url": settings.files.labels_url or settings.adapter_address,
+                    "labels_key": secret(settings.files.labels_key, "labels-key"),
                     "roots": settings.files.roots or _example_roots(),
                 }
             ),
             "databases": settings.databases.model_copy(
                 update={
                     "token": secret(settings.databases.token, "databases-token"),
+                    "labels_url": settings.databases.labels_url or settings.adapter_address,
+                    "labels_key": secret(settings.databases.labels_key, "labels-key"),
                     "databases": settings.databases.databases or _example_databases(),
                 }
             ),
@@ -346,13 +363,34 @@ def _example_roots() -> tuple[RootSettings, ...]:
     )
 
 
+# What tells who somebody is. The rest of the database is about the town.
+_EXAMPLE_LABELS = {
+    "citizens.first_name": "person",
+    "citizens.last_name": "person",
+    "citizens.born_on": "date",
+    "citizens.tax_id": "code",
+    "citizens.iban": "iban",
+    "citizens.phone": "phone",
+    "citizens.email": "email",
+    "addresses.street": "address",
+    "employees.first_name": "person",
+    "employees.last_name": "person",
+    "employees.phone": "phone",
+    "employees.email": "email",
+    "dogs.tag_number": "code",
+    "businesses.name": "text",
+    "building_permits.file_number": "code",
+    "invoices.number": "code",
+    "payments.payer_iban": "iban",
+}
+
+
 def _example_databases() -> tuple[DatabaseSettings, ...]:
     file = CHECKOUT / "examples" / "site" / "lindenau.db"
-    return (
-        (DatabaseSettings(name="lindenau", url=SecretStr(f"sqlite:///{file}")),)
-        if file.is_file()
-        else ()
-    )
+    if not file.is_file():
+        return ()
+    example = {"name": "lindenau", "url": f"sqlite:///{file}", "labels": _EXAMPLE_LABELS}
+    return (DatabaseSettings.model_validate(example),)
 
 
 def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -180,13 +180,14 @@ def test_each_service_gets_the_secrets_it_needs_and_no_other() -> None:
         "admin-key",
         "user-jwt-secret",
         "egress-key",
+        "labels-key",
         "embedded-key",
         "petals-key",
         "vllm-key",
     }
     assert given["embedded"] == {"embedded-key"}
-    assert given["files"] == {"files-token"}
-    assert given["databases"] == {"databases-token"}
+    assert given["files"] == {"files-token", "labels-key"}
+    assert given["databases"] == {"databases-token", "labels-key"}
     assert given["open-webui"] == {
         "webui-secret-key",
         "admin-password",
@@ -296,7 +297,25 @@ def test_served_database_is_the_mounted_one(
 
     mounted = {f"sqlite:///{mount.split(':')[1]}" for mount in SERVICES["databases"]["volumes"]}
     assert {entry.url.get_secret_value() for entry in settings.databases.databases} == mounted
+    labels = {entry.name: entry.labels for entry in settings.databases.databases}
+    # Without databases of its own, a site serves the example with its labels.
+    example = settings_of("files", monkeypatch, tmp_path).databases.databases
+    assert labels == {entry.name: entry.labels for entry in example}
+    assert labels["lindenau"]["citizens.iban"] == "iban"
     assert settings.databases.allowed_hosts == ("databases",)
+
+
+@pytest.mark.parametrize("name", ["files", "databases"])
+def test_what_the_servers_return_is_registered_with_the_adapter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    site = settings_of(name, monkeypatch, tmp_path)
+    server = getattr(site, name)
+
+    port = SERVICES["adapter"]["environment"]["HOHEIT_ADAPTER__PORT"]
+    assert server.labels_url == f"http://adapter:{port}"
+    assert server.labels_key == site.adapter.labels_key
+    assert server.labels_key is not None
 
 
 def test_open_webui_gets_what_hoheit_up_gives_it() -> None:

@@ -150,6 +150,7 @@ def test_a_wrong_variable_is_refused_by_name(
         ("adapter", "api_key", "'hunter2 hunter2'"),
         ("adapter", "admin_key", "'hunter2 hunter2'"),
         ("adapter", "user_jwt_secret", "['hunter2hunter2']"),
+        ("files", "labels_key", "['hunter2hunter2']"),
         ("adapter", "database_url", "'mysql://anna:hunter2@db.example/x'"),
     ],
 )
@@ -181,6 +182,16 @@ def test_completing_fills_in_secrets_upstream_and_example_site(home: Home) -> No
     assert str(home.data) in adapter.database_url.get_secret_value()
     again = complete(load(home), home)
     assert again == settings
+
+
+def test_the_servers_register_labels_with_the_sites_own_adapter(home: Home) -> None:
+    write(home, "[adapter]\nport = 9000\n[databases]\nlabels_url = 'http://adapter:8081'\n")
+    site = complete(load(home), home)
+    assert site.files.labels_url == "http://127.0.0.1:9000"
+    assert site.databases.labels_url == "http://adapter:8081"
+    assert site.adapter.labels_key
+    assert site.files.labels_key == site.databases.labels_key == site.adapter.labels_key
+    assert site.adapter.labels_key not in (site.adapter.api_key, site.adapter.admin_key)
 
 
 def test_another_upstream_stands_beside_the_embedded_one(

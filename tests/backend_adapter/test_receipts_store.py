@@ -530,6 +530,10 @@ async def test_hostile_texts_are_kept_as_texts(receipts: Receipts):
         await receipts.append(made(user=value, chat=value, counts={value: 1}), BODY)
     links = [link async for link in receipts.rows()]
     assert verify(links)[0] == len(hostile)
+    for number, value in enumerate(hostile, start=1):
+        asked = await receipts.of_chat(value, value)
+        assert number in [link.seq for link in asked]
+        await receipts.body(number, value)
     users = [link.receipt.user for link in links if link.receipt]
     assert users == [*hostile[:2], "a\ufffdb", "\ufffd", "x" * (MAX_CHARS - 1) + "…", ""]
 

@@ -67,7 +67,7 @@ class Receipt:
         time = self.time.astimezone(UTC)
         self._set("time", time.replace(microsecond=time.microsecond // 1000 * 1000))
         for name in _TEXTS:
-            self._set(name, _storable(getattr(self, name)))
+            self._set(name, storable(getattr(self, name)))
         for name in ("passages", "counts"):
             self._set(name, _counted(getattr(self, name)))
         _number(self.bytes)
@@ -141,7 +141,8 @@ def _sorted(value: object) -> object:
     return {name: _sorted(value[name]) for name in names}
 
 
-def _storable(text: object) -> str:
+def storable(text: object) -> str:
+    """A text as receipts keep it. Raises TypeError for what is none."""
     if not isinstance(text, str):
         raise TypeError("a text is expected")
     if len(text) > MAX_CHARS:
@@ -152,7 +153,7 @@ def _storable(text: object) -> str:
 def _counted(given: Mapping[str, int]) -> dict[str, int]:
     counted: dict[str, int] = {}
     for name, count in given.items():
-        name = _storable(name)
+        name = storable(name)
         counted[name] = _number(counted.get(name, 0) + _number(count))
     return counted
 

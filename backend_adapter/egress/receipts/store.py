@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backend_adapter.database import execute, has_table, transaction
 from backend_adapter.egress.receipts.chain import FIRST, START, Link, link_hash
-from backend_adapter.egress.receipts.record import Receipt, as_row, from_row, iso
+from backend_adapter.egress.receipts.record import Receipt, as_row, from_row, iso, storable
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 from backend_adapter.egress.receipts.tables import BODIES, RECEIPTS, create
 from backend_adapter.errors import DatabaseError
@@ -62,7 +62,11 @@ class Selection:
             "user": self.user,
             "message": self.message,
         }
-        wanted = [RECEIPTS.c[name] == value for name, value in given.items() if value is not None]
+        wanted = [
+            RECEIPTS.c[name] == storable(value)
+            for name, value in given.items()
+            if value is not None
+        ]
         if self.since is not None:
             wanted.append(RECEIPTS.c.time >= iso(self.since))
         return wanted
@@ -191,7 +195,7 @@ class Receipts:
         found = found.join(RECEIPTS, RECEIPTS.c.seq == BODIES.c.seq)
         found = found.where(BODIES.c.seq == seq, BODIES.c.kept_until > iso(datetime.now(UTC)))
         if user is not None:
-            found = found.where(RECEIPTS.c.user == user)
+            found = found.where(RECEIPTS.c.user == storable(user))
         for row in await execute(self._engine, found):
             # SQLite keeps text in a column of bytes, where somebody put it there.
             body = row.body if isinstance(row.body, bytes) else b""

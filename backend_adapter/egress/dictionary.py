@@ -1,28 +1,26 @@
 """Finds the values that a site knows in a text, in whatever form they stand there: one pass for all of them.
 
-Aho, Corasick, "Efficient String Matching: An Aid to Bibliographic Search" (CACM 1975).
+The words of a text are looked up, each word once however often it stands there; where one begins a value, the words
+after it are looked at as long as a value begins so. How many values there are makes no difference to that.
 """
 
-from array import array
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ahocorasick_rs import AhoCorasick, Implementation
-
-from backend_adapter.egress.forms import Kind, by_words, forms
+from backend_adapter.egress.forms import CODE, Kind, forms
 from backend_adapter.egress.found import LISTED, Found, apart
-from backend_adapter.egress.skeleton import (
-    GAP,
-    Skeleton,
-    compact,
-    compact_with_origins,
-    leaves_nothing,
-    words,
-    words_with_origins,
-)
+from backend_adapter.egress.index import BEGINS, Index, MemoryIndex, head_of, number_of
+from backend_adapter.egress.readings import readings
+from backend_adapter.egress.skeleton import Places, tokens
 
-# What German and English put after a name: Müllers, Hansens, Fritzes.
-_ENDINGS = ("s", "es", "ns", "ens", "n", "en")
+# What German and English put after a name: Müllers, Hansens, Fritzes, das Müllersche Haus.
+_ENDINGS = tuple(b"s es ns ens n en sche schen scher sches schem".split())
+# The time after a date: 1987-03-05T12:00.
+_TIME = re.compile(rb"(?<=\d)t\d{2,6}$")
+# With what all of them end.
+_ENDING = (*b"s n sche scher schem".split(), *(b"%d" % digit for digit in range(10)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,103 +31,129 @@ class Value:
     text: str
 
 
+class _Hit(NamedTuple):
+    """A value from one word to another, less an ending of the last one."""
+
+    first: int
+    last: int
+    ending: int
+    number: int
+
+
 class Dictionary:
-    """Values to find; `category` is what those that it finds count as."""
+    """Values to find; `category` is what those that it finds count as.
+
+    Any number of threads may search at the same time.
+    """
 
     def __init__(self, values: Iterable[Value], category: str = LISTED) -> None:
-        self.values = tuple(values)
+        self.values: Sequence[Value] = tuple(values)
         self._category = category
-        self._by_words = _Automaton(self.values, of_words=True)
-        self._by_code = _Automaton(self.values, of_words=False)
+        self._index: Index = MemoryIndex(forms(each.kind, each.text) for each in self.values)
+
+    @classmethod
+    def indexed(cls, values: Sequence[Value], index: Index, category: str = LISTED) -> "Dictionary":
+        """Of values whose forms are in an index already, by their numbers."""
+        made = cls((), category)
+        made.values, made._index = values, index
+        return made
 
     def find(self, text: str) -> list[Found]:
         """All values in the text, from left to right: of two that begin together the longer one."""
-        skeleton = words(text)
-        code = compact(skeleton) if self._by_code else ""
-        if not (self._by_words.is_in(skeleton) or self._by_code.is_in(code)):
+        if not self.values:
             return []
-        whole = words_with_origins(text)
-        found = self._words_in(whole)
-        if self._by_code:
-            found += self._codes_in(compact_with_origins(whole), text)
-        return apart(found)
+        words = tokens(text)
+        distinct = set(words)
+        found = self._found(text, words, distinct)
+        for reading in readings(text, words, distinct):
+            read = tokens(reading.text)
+            for each in self._found(reading.text, read, set(read)):
+                start, end = reading.span(each.start, each.end)
+                found.append(Found(start, end, each.kind, each.value, each.category))
+        return apart(found) if found else []
 
-    def _words_in(self, skeleton: Skeleton) -> list[Found]:
-        found = []
-        for value, begin, end in self._by_words.all_in(skeleton.text):
-            # The form begins with a GAP, and ends before one, or before an ending and one.
-            if _ends_word(skeleton.text, end, self.values[value].kind):
-                # What follows begins at the next character that left something of itself.
-                found.append(self._found(skeleton.origins[begin + 1], skeleton.origins[end], value))
+    def _found(self, text: str, words: list[bytes], distinct: set[bytes]) -> list[Found]:
+        hits = self._hits(words, distinct)
+        if not hits:
+            return []
+        found, places = [], Places(text)
+        for hit in hits:
+            value = self.values[hit.number]
+            start, end = places.span(hit.first, hit.last, hit.ending)
+            if value.kind == "phone":
+                start -= _marks_before(text, start, end)
+            found.append(Found(start, end, value.kind, value.text, self._category))
         return found
 
-    def _codes_in(self, skeleton: Skeleton, text: str) -> list[Found]:
-        found = []
-        for value, begin, end in self._by_code.all_in(skeleton.text):
-            start, after = skeleton.origins[begin], skeleton.origins[end - 1] + 1
-            while after < len(text) and leaves_nothing(text[after]):
-                after += 1
-            if self.values[value].kind == "phone":
-                start -= _marks_before(text, start, after)
-            if not _joined(text, start - 1) and not _joined(text, after):
-                found.append(self._found(start, after, value))
-        return found
+    def _hits(self, words: list[bytes], distinct: set[bytes]) -> list[_Hit]:
+        get, heads = self._index.get, self._index.heads
+        known = {word: entry for word in distinct if (entry := get(word))}
+        coded = {word for word in distinct if head_of(word) in heads} if heads else set[bytes]()
+        # A value of one word with an ending.
+        ended = {
+            word: ends
+            for word in distinct
+            if word.endswith(_ENDING) and (ends := list(self._without_ending(b"", word)))
+        }
+        candidates = known.keys() | coded | ended.keys()
+        hits = list[_Hit]()
+        if not candidates:
+            return hits
+        for first, word in enumerate(words):
+            if word not in candidates:
+                continue
+            hits += [_Hit(first, first, *each) for each in ended.get(word, ())]
+            if (entry := known.get(word, 0)) > BEGINS:
+                hits.append(_Hit(first, first, 0, number_of(entry)))
+            if entry & BEGINS:
+                self._go_on(words, first, hits)
+            if word in coded:
+                self._codes(words, first, hits)
+        return hits
 
-    def _found(self, start: int, end: int, number: int) -> Found:
-        value = self.values[number]
-        return Found(start, end, value.kind, value.text, self._category)
+    def _go_on(self, words: list[bytes], first: int, hits: list[_Hit]) -> None:
+        """The values of several words that begin with this one."""
+        get, key = self._index.get, words[first]
+        for last in range(first + 1, len(words)):
+            word, before = words[last], key + b" "
+            if word.endswith(_ENDING):
+                hits += [_Hit(first, last, *each) for each in self._without_ending(before, word)]
+            key = before + word
+            entry = get(key)
+            if entry > BEGINS:
+                hits.append(_Hit(first, last, 0, number_of(entry)))
+            if not entry & BEGINS:
+                return
+
+    def _without_ending(self, before: bytes, word: bytes) -> Iterator[tuple[int, int]]:
+        """The values that a key is less an ending, and how long that is."""
+        for kind, ending in _endings(word):
+            number = number_of(self._index.get(before + word.removesuffix(ending)))
+            if number >= 0 and self.values[number].kind == kind:
+                yield len(ending), number
+
+    def _codes(self, words: list[bytes], first: int, hits: list[_Hit]) -> None:
+        """The codes that begin with this word."""
+        longest = len(CODE) + self._index.heads[head_of(words[first])]
+        get, lengths, code = self._index.get, self._index.lengths, CODE
+        for last in range(first, len(words)):
+            code += words[last]
+            if len(code) > longest:
+                return
+            if len(code) - len(CODE) in lengths and (number := number_of(get(code))) >= 0:
+                hits.append(_Hit(first, last, 0, number))
 
 
-class _Automaton:
-    def __init__(self, values: Sequence[Value], *, of_words: bool) -> None:
-        patterns: dict[str, int] = {}
-        for number, value in enumerate(values):
-            if by_words(value.kind) is of_words:
-                for form in forms(value.kind, value.text):
-                    patterns.setdefault(form, number)
-        self._numbers = array("I", patterns.values())
-        # The other ways to keep it take more memory and are no faster here.
-        self._search = (
-            AhoCorasick(patterns, implementation=Implementation.NoncontiguousNFA)
-            if patterns
-            else None
-        )
-
-    def __bool__(self) -> bool:
-        return self._search is not None
-
-    def is_in(self, skeleton: str) -> bool:
-        """Whether any form is in it."""
-        return self._search is not None and bool(
-            self._search.find_matches_as_indexes(skeleton, overlapping=False)
-        )
-
-    def all_in(self, skeleton: str) -> list[tuple[int, int, int]]:
-        """Number, begin and end of each, those within others included."""
-        if self._search is None:
-            return []
-        return [
-            (self._numbers[pattern], begin, end)
-            for pattern, begin, end in self._search.find_matches_as_indexes(
-                skeleton, overlapping=True
-            )
-        ]
-
-
-def _ends_word(skeleton: str, end: int, kind: Kind) -> bool:
-    if skeleton.startswith(GAP, end):
-        return True
-    if kind != "person":
-        return False
-    return any(skeleton.startswith(ending + GAP, end) for ending in _ENDINGS)
+def _endings(word: bytes) -> Iterator[tuple[Kind, bytes]]:
+    """What may stand at the end of a word and be no part of a value of a kind."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and word != ending:
+            yield "person", ending
+    if (time := _TIME.search(word)) is not None:
+        yield "date", time[0]
 
 
 def _marks_before(text: str, start: int, end: int) -> int:
     """How many marks before a telephone number are its own: + before a country, ( around an area code."""
     before = text[start - 1 : start]
     return before == "+" or (before == "(" and ")" in text[start:end])
-
-
-def _joined(text: str, position: int) -> bool:
-    """Whether a letter or digit stands there, which makes it a part of something longer."""
-    return 0 <= position < len(text) and text[position].isalnum()

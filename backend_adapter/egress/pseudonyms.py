@@ -21,7 +21,7 @@ from backend_adapter.egress.naming.codes import (
     Taken,
     codes,
 )
-from backend_adapter.egress.naming.folding import fold
+from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.texts import Texts
 from backend_adapter.egress.restore import Restorable
 from backend_adapter.egress.skeleton import compact, words
@@ -54,6 +54,7 @@ class Pseudonyms:
         self._written = {_plain(name) for name in self._values}
         self._texts = Texts()
         self._shift: timedelta | None = None
+        self._restorable: Restorable | None = None
 
     @property
     def values(self) -> dict[str, str]:
@@ -64,9 +65,16 @@ class Pseudonyms:
         """Nothing that stands in this text becomes a pseudonym from now on; without any, dates are not shifted."""
         self._texts.add(text)
 
+    @property
+    def restorable(self) -> Restorable:
+        """What they are now, to be restored: one for all places of an answer."""
+        if self._restorable is None:
+            self._restorable = Restorable(self._values)
+        return self._restorable
+
     def own(self, text: str) -> list[tuple[int, int]]:
-        """Where in a text pseudonyms stand that are those of values here: begin and end of each."""
-        return [(place.start, place.end) for place in Restorable(self._values).places(text)]
+        """Where in a text pseudonyms of values here stand: begin and end of each."""
+        return [(place.start, place.end) for place in self.restorable.places(text)]
 
     def of(
         self,
@@ -89,6 +97,7 @@ class Pseudonyms:
             name = self._new(kind, same, value, gender)
             self._by_value[same] = name
             self._values[name] = value
+            self._restorable = None
         said = _styled(name, kind, value, written)
         self._written.add(_plain(said))
         return said
@@ -140,7 +149,7 @@ def _styled(name: str, kind: Kind, value: str, written: str | None) -> str:
             return name
         return style.like(day, meant.days[0])
     if kind == "iban" and written is not None and tokens.key_of(name) is None:
-        return iban.grouped(name, iban.gap(fold(written)))
+        return iban.grouped(name, iban.gap(written))
     return name
 
 
@@ -150,6 +159,13 @@ def _same(kind: Kind, value: str) -> str:
         return f"date {written.days[0].isoformat()}"
     if kind == "phone":
         return f"phone {_number(value)}"
+    if kind == "iban":
+        return iban.compact(value)
+    if kind == "email":
+        return f"email {fold(value).replace(INVISIBLE, '')}"
+    if kind == "secret":
+        # A password in other letters is another one.
+        return f"secret {value}"
     if kind == "person" and value.count(",") == 1:
         last, _, first = value.partition(",")
         value = f"{first} {last}"

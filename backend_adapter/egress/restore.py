@@ -133,6 +133,11 @@ class Restoring:
         # What was said last: whether a pseudonym begins depends on it.
         self._before = ""
 
+    @property
+    def held(self) -> int:
+        """How many characters are held back."""
+        return len(self._held)
+
     def feed(self, piece: str) -> str:
         """What can be said now."""
         return self._said(self._held + piece, over=False) if self._names else piece

@@ -34,9 +34,12 @@ NOUNS: dict[Kind, str] = {
 }
 # Words that stand as well alone as after `Frau` and `Herr`, and are nobody's given name.
 GENDERED: dict[Gender, str] = {"f": "Dame", "m": "Mann"}
+# What a model may put in a noun's place: it stays before the value.
+SALUTATIONS = frozenset({"frau", "herr", "herrn", "mr", "mrs", "ms"})
 KINDS: dict[str, Kind] = {
     **{noun.lower(): kind for kind, noun in NOUNS.items()},
     **{noun.lower(): "person" for noun in GENDERED.values()},
+    **dict[str, Kind].fromkeys(SALUTATIONS, "person"),
 }
 
 

@@ -54,6 +54,11 @@ _MONTHS = {
     },
     **_OTHER_NAMES,
 }
+# May is as long as it gets.
+_SHORT = {short for both in _NAMES.values() for full, short in both if short != full} | {
+    "mrz",
+    "sept",
+}
 # 05.03.80 is of the one century or the other.
 _CENTURIES = (1900, 2000)
 _YEARS = range(1000, 10_000)
@@ -62,13 +67,13 @@ _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _BETWEEN = r"\\{0,2}[./ -] ?"
 # Each part is told by its name, what is between them stays as it was written.
 _WRITTEN = tuple(
-    re.compile(pattern)
+    re.compile(pattern, re.ASCII)
     for pattern in (
         rf"(?P<y>\d{{4}}){_BETWEEN}(?P<m>\d\d?){_BETWEEN}(?P<d>\d\d?)",
         r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
         rf"(?P<d>\d\d?){_BETWEEN}(?P<m>\d\d?){_BETWEEN}(?P<y>\d{{4}}|\d\d)",
-        rf"(?P<d>\d\d?)(?:\\?\.|st|nd|rd|th)?[ -]?(?:of )?(?P<name>{_MONTH})\.?,?[ -]?(?P<y>\d{{4}}|\d\d)",
-        rf"(?P<name>{_MONTH})\.?[ -]?(?P<d>\d\d?)(?:st|nd|rd|th)?,?[ -](?P<y>\d{{4}}|\d\d)",
+        rf"(?P<d>\d\d?)(?:\\?\.|(?P<nth>st|nd|rd|th))?[ -]?(?:of )?(?P<name>{_MONTH})\.?,?[ -]?(?P<y>\d{{4}}|\d\d)",
+        rf"(?P<name>{_MONTH})\.?[ -]?(?P<d>\d\d?)(?P<nth>st|nd|rd|th)?,?[ -](?P<y>\d{{4}}|\d\d)",
     )
 )
 
@@ -107,18 +112,23 @@ class Written:
 
     def like(self, day: date, meant: date) -> str:
         """Another day in this style; `meant` is the one of `days` that this one is."""
-        places = sorted(self.parts.groupdict(), key=self.parts.start)
+        places = sorted(
+            (name for name, part in self.parts.groupdict().items() if part is not None),
+            key=self.parts.start,
+        )
         swapped = "m" in places and int(self.parts["d"]) != meant.day
-        said, begin = [], 0
+        said, begin = list[str](), 0
         for name in places:
             start, end = self.parts.span(name)
             said += [self.text[begin:start], self._part(name, day, swapped=swapped)]
             begin = end
-        return "".join([*said, self.text[begin:]]) if day.year in _YEARS else day.isoformat()
+        return "".join([*said, self.text[begin:]])
 
     def _part(self, name: str, day: date, *, swapped: bool) -> str:
         if name == "name":
             return self._month(day.month)
+        if name == "nth":
+            return _nth(day.day)
         if name == "y":
             return f"{day.year}" if len(self.parts["y"]) == 4 else f"{day.year % 100:02}"
         number = day.day if (name == "d") is not swapped else day.month
@@ -135,9 +145,7 @@ class Written:
         start, end = self.parts.span("name")
         name = self.parts["name"]
         full, short = _NAMES[self._language][month - 1]
-        said = full if name not in {each for both in _NAMES.values() for _, each in both} else short
-        if name in ("mai", "may", "mrz"):
-            said = short if name == "mrz" else full
+        said = short if name in _SHORT else full
         stood = self.text[start:end]
         if stood.isupper():
             return said.upper()
@@ -169,6 +177,11 @@ def read(text: str) -> Written | None:
         if parts is not None and (days := tuple(_days(parts))):
             return Written(whole, days, parts)
     return None
+
+
+def _nth(number: int) -> str:
+    """What English puts after a number: 1st, 2nd, 3rd, 4th, 11th."""
+    return {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 != 1 else 0, "th")
 
 
 def _days(parts: re.Match[str]) -> Iterator[date]:

@@ -10,7 +10,7 @@ from stdnum import iban
 from stdnum.exceptions import ValidationError
 
 from backend_adapter.egress.naming.codes import Drawn
-from backend_adapter.egress.naming.folding import INVISIBLE
+from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.shapes import Shape, literal, maybe, one, row
 
 # The bank code of no bank in Germany.
@@ -52,7 +52,7 @@ def shape(country: str, length: int) -> Shape:
 
 def gap(text: str) -> str:
     """What stands between the groups of one that is written like this."""
-    return next((char for char in text if char != INVISIBLE and not char.isalnum()), "")
+    return next((char for char in text if fold(char) != INVISIBLE and not char.isalnum()), "")
 
 
 def candidates(number: str, drawn: Drawn) -> Iterator[str]:

@@ -48,7 +48,7 @@ def either(*shapes: Shape) -> Shape:
 
 def maybe(shape: Shape) -> Shape:
     """It, or nothing."""
-    if shape.begun == rf"{shape.whole}?\Z":
+    if shape.longest == 1 and shape.begun == rf"{shape.whole}?\Z":
         return Shape(f"{shape.whole}?", shape.begun, 1)
     return either(shape, NOTHING)
 
@@ -62,10 +62,10 @@ def times(shape: Shape, least: int, most: int) -> Shape:
 def _then(first: Shape, second: Shape) -> Shape:
     if second is NOTHING:
         return first
-    # Where the first is one character, its beginning is nothing or the whole.
+    # Where it may be nothing, what begins the second covers that; one character has no other beginning.
     if first.begun == rf"{first.whole}\Z":
         begun = first.whole + second.begun
-    elif first.begun == rf"{first.whole}?\Z":
+    elif first.longest == 1 and first.begun == rf"{first.whole}?\Z":
         begun = rf"(?:\Z|{first.whole}{second.begun})"
     else:
         begun = f"(?:{first.begun}|{first.whole}{second.begun})"

@@ -10,7 +10,14 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
-from backend_adapter.egress.naming.codes import ALPHABET, GENDERED, KINDS, LONGEST, NOUNS, SHORTEST
+from backend_adapter.egress.naming.codes import (
+    ALPHABET,
+    KINDS,
+    LONGEST,
+    NOUNS,
+    SALUTATIONS,
+    SHORTEST,
+)
 from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.shapes import (
     Shape,
@@ -46,7 +53,7 @@ _ESCAPES = ("\\u002d", "\\u0020", "\\u00a0", "\\u00ad")
 _ESCAPED_HYPHEN = row(literal("\\u201"), one("[0-5]"))
 _JOINT = either(
     row(maybe(literal(" ")), _BACKSLASHES, literal("-"), maybe(either(literal(" "), _BREAK))),
-    *map(literal, ("\\_", "_", " ", *_PERCENT, *_ENTITIES, *_ESCAPES)),
+    *map(literal, ("\\_", "_", ". ", " ", *_PERCENT, *_ENTITIES, *_ESCAPES)),
     _BREAK,
     row(literal("%e2%80%9"), one("[0-5]")),
     row(
@@ -94,13 +101,11 @@ _PARTS = re.compile(
 # What is made of words can be made a name in a program as well.
 _OF_WORDS = frozenset({"person", "text", "address"})
 _NO_WORD = re.compile(r"[\W_]+")
-_GENDERED = frozenset(noun.lower() for noun in GENDERED.values())
 
 
 def plain(noun: str, code: str) -> str:
     """What is the same of two ways to write one: the model may take one noun of a person for another."""
-    kind = NOUNS["person"].lower() if noun in _GENDERED else noun
-    return f"{kind}-{code}"
+    return f"{NOUNS[KINDS[noun]].lower()}-{code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,10 @@ class Token:
             said = self._named(value, joint)
         else:
             said = value
+        if _seen(self.parts["noun"]) in SALUTATIONS:
+            said = (
+                f"{self.text[slice(*self.parts.span('noun'))]}{'.' * joint.startswith('.')} {said}"
+            )
         # Emphasis that ends before the hyphen ends after the value, and what begins after it begins before.
         return f"{self.parts['after'] or ''}{said}{self.parts['before'] or ''}"
 
@@ -172,7 +181,10 @@ def token_at(text: str, folded: str, start: int, known: Container[str]) -> Token
     begin, end = parts.span("code")
     key = plain(noun, _seen(parts["code"]))
     if key in known and not _goes_on(folded[end : end + 1]):
-        return Token(text, key, end if noun != _MAIL else parts.end(), parts)
+        end = parts.end() if noun == _MAIL else end
+        # An address of mail at another host is another one.
+        elsewhere = noun == _MAIL and folded[end : end + 1] == "@"
+        return None if elsewhere else Token(text, key, end, parts)
     # Person-K7Qkonto: what goes on in small letters after a code in capitals is a word.
     capitals = _capitals(text[begin:])
     if text[begin + capitals : begin + capitals + 1].islower():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backend_adapter.egress.lists import values_of
+from backend_adapter.egress.listed import values_of
 from backend_adapter.egress.settings import DictionarySettings
 from backend_adapter.egress.stored import VERSION, DamagedError, Stored, Writing
 from backend_adapter.errors import SettingsError

@@ -134,13 +134,13 @@ class Dictionary:
 
     def _codes(self, words: list[bytes], first: int, hits: list[_Hit]) -> None:
         """The codes that begin with this word."""
-        longest = len(CODE) + self._index.heads[head_of(words[first])]
-        get, lengths, code = self._index.get, self._index.lengths, CODE
+        get, heads, lengths = self._index.get, self._index.heads, self._index.lengths
+        code = b""
         for last in range(first, len(words)):
             code += words[last]
-            if len(code) > longest:
+            if len(code) > heads.get(head_of(code), 0):
                 return
-            if len(code) - len(CODE) in lengths and (number := number_of(get(code))) >= 0:
+            if len(code) in lengths and (number := number_of(get(CODE + code))) >= 0:
                 hits.append(_Hit(first, last, 0, number))
 
 

@@ -96,6 +96,6 @@ class MemoryIndex:
         return self._kept.get(key, 0)
 
 
-def head_of(token: bytes) -> bytes:
-    """With what a code would begin that begins with this word."""
-    return token[:_HEAD]
+def head_of(code: bytes) -> bytes:
+    """That of its letters and digits by which `Index.heads` knows a code, or what a word is the beginning of."""
+    return code[:_HEAD]

@@ -119,9 +119,11 @@ _RULES = (
     _Rule(r",(?<=\d,)(?=\d{3}(?!\d))", _nothing, ","),
     _Rule(rf"[Â-Å]{_MISREAD}", _utf8, "ÂÃÄÅ"),
 )
-# Letters with one mark between each two.
+# Letters with one mark between each two, from the first mark on.
 _LETTERS = _Rule(
-    r"[^\W_](?<![^\W_].)(?:[\s.\-_·|*,][^\W_](?![^\W_])){2,}", lambda written: written[::2], ""
+    r"[\s.\-_·|*,](?<=(?<![^\W_])[^\W_].)[^\W_](?![^\W_])(?:[\s.\-_·|*,][^\W_](?![^\W_]))+",
+    lambda written: written[1::2],
+    "",
 )
 _ALL = (*_RULES, _LETTERS)
 _PATTERNS = tuple(re.compile(rule.pattern, re.DOTALL) for rule in _ALL)

@@ -37,6 +37,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "vllm-gpu": ("vllm-gpu",),
     # What benchmarks compare with.
     "litellm": ("litellm",),
+    "presidio": ("presidio",),
+    "llm-guard": ("torch", "llm-guard"),
     "vllm-router": ("vllm-router",),
 }
 

@@ -1,0 +1,96 @@
+"""What the egress boundary finds, and what it costs, beside its peers on the same work.
+
+    python -m benchmarks.egress --json
+    python -m benchmarks.egress --only hoheit --each 3        # seconds, while developing
+    python -m benchmarks.egress --entries 10000000 --only hoheit
+
+The peers are installed in environments of their own on first use (about 2.5 GB). What counts as found is said in
+benchmarks/egress/scoring.py.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.egress import detecting, memory, restoring
+from benchmarks.egress.peers import litellm
+
+PARTS = (*detecting.NAMES, "litellm")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = text.split(",")
+    if unknown := set(names) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"{unknown.pop()!r} is none of {', '.join(PARTS)}")
+    return tuple(name for name in PARTS if name in names)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.egress",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only",
+        type=_names,
+        default=PARTS,
+        metavar="NAMES",
+        help=f"of {','.join(PARTS)} only these",
+    )
+    parser.add_argument("--seed", type=int, default=20261127, help="of the corpus")
+    parser.add_argument(
+        "--each", type=int, default=10, help="how often each template is filled (default 10)"
+    )
+    parser.add_argument(
+        "--entries", type=int, default=1_000_000, help="names of the long list; 0 leaves it out"
+    )
+    parser.add_argument(
+        "--misses", type=Path, metavar="FOLDER", help="write there what is missed in open templates"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    return parser
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures that were asked for."""
+    finders = [name for name in options.only if name in detecting.NAMES]
+    found = detecting.measure(options.seed, options.each, finders, options.misses)
+    if "litellm" in options.only:
+        found["litellm"] = litellm.measure(options.seed, options.each)
+    if detecting.OURS in options.only:
+        found.update(restoring.measure(options.seed, rounds=15))
+        # The boundary's own figures are the first that one looks for.
+        ours = found[detecting.OURS]
+        for name in ("labelled_recall", "recall", "precision", "mb_per_s"):
+            found[name] = ours[name]
+        if options.entries:
+            found["memory"] = memory.measure(options.entries)
+    return found
+
+
+def _table(found: dict[str, Any]) -> str:
+    shown = ("labelled_recall", "recall", "precision", "mb_per_s")
+    lines = [f"{'':16}" + "".join(f"{name:>18}" for name in shown)]
+    for name in detecting.NAMES:
+        if name in found:
+            lines.append(f"{name:16}" + "".join(f"{found[name][each]:18}" for each in shown))
+    lines += [f"{name}: {found[name]}" for name in ("litellm", "memory") if name in found]
+    if "added_ms_p99" in found:
+        lines.append(f"a streamed piece takes longer by {found['added_ms_p99']} ms (p99)")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the benchmark and prints its figures, as JSON on the last line with --json."""
+    options = _parser().parse_args(arguments)
+    found = measure(options)
+    print(json.dumps(found) if options.json else _table(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from playwright.async_api import Locator, Page, Request, async_playwright, expect
+from playwright.async_api import FrameLocator, Locator, Page, Request, async_playwright, expect
 
 SECONDS = 20.0
 _ARGUMENTS = [
@@ -115,6 +115,25 @@ class OpenWebUIPage:
         await expect(row).to_have_attribute("aria-checked", str(on).lower())
         await self._close_menu(rows)
 
+    async def switches(self) -> dict[str, bool]:
+        """The filters that can be switched in the menu at the message box, and whether each is on."""
+        rows = await self._open_switches()
+        found = {
+            (await row.inner_text()).strip(): await row.get_attribute("aria-checked") == "true"
+            for row in await rows.all()
+        }
+        await self._close_menu(rows)
+        return found
+
+    async def set_switch(self, name: str, on: bool) -> None:
+        """Switches a filter on or off for this chat, by a part of its displayed name."""
+        rows = await self._open_switches()
+        row = rows.filter(has_text=name)
+        if (await row.get_attribute("aria-checked") == "true") != on:
+            await row.click()
+        await expect(row).to_have_attribute("aria-checked", str(on).lower())
+        await self._close_menu(rows)
+
     # A message and its answer
 
     async def send(self, text: str) -> None:
@@ -159,6 +178,21 @@ class OpenWebUIPage:
         """Waits until the status line above the last answer matches the regular expression."""
         line = self.page.locator("[role=listitem]").last.locator("button[aria-expanded].w-full")
         await expect(line.first).to_have_text(re.compile(pattern), timeout=seconds * 1000)
+
+    async def press(self, name: str) -> FrameLocator:
+        """Presses a button under the last answer, by a part of its name; what it shows above the answer."""
+        last = self.page.locator("[role=listitem]").last
+        await last.get_by_role("button", name=name).click()
+        await last.locator("iframe").wait_for()
+        return last.frame_locator("iframe")
+
+    async def confirm(self, text: str, yes: bool) -> None:
+        """Answers the dialog that holds the text, by its right button (yes) or its left one."""
+        dialog = self.page.get_by_role("dialog").filter(has_text=text)
+        await dialog.wait_for()
+        buttons = dialog.get_by_role("button")
+        await (buttons.last if yes else buttons.first).click()
+        await dialog.wait_for(state="hidden")
 
     # Its collapsed parts
 
@@ -207,6 +241,12 @@ class OpenWebUIPage:
         # The entry "Tools" is the one that counts them.
         entry = self.page.locator("[role=menuitem]").filter(has_text=re.compile(r"\d+\s*$"))
         await entry.first.click()
+        rows = self.page.locator("[role=menuitemcheckbox]")
+        await rows.first.wait_for()
+        return rows
+
+    async def _open_switches(self) -> Locator:
+        await self.page.click("#integration-menu-button")
         rows = self.page.locator("[role=menuitemcheckbox]")
         await rows.first.wait_for()
         return rows

@@ -18,8 +18,18 @@ async def start_chat(
     tool_ids: list[str] | None = None,
     tasks: JsonObject | None = None,
     params: JsonObject | None = None,
+    filter_ids: list[str] | None = None,
+    language: str | None = None,
+    chat_id: str | None = None,
+    after: JsonObject | None = None,
 ) -> tuple[str, str]:
-    """Sends a first message; returns the ids of the chat and of the answer to come."""
+    """Sends a message; returns the ids of the chat and of the answer to come.
+
+    It is the first of a new chat, unless `after` is an answer to go on from; a temporary chat has a
+    `chat_id` of its own.
+    """
+    parent = after["id"] if after else None
+    chat_id = after["chat_id"] if after else chat_id
     question, answer = str(uuid.uuid4()), str(uuid.uuid4())
     started = await client.post(
         "/api/chat/completions",
@@ -30,10 +40,11 @@ async def start_chat(
             "tool_ids": tool_ids or [],
             "session_id": "test-session",
             "id": answer,
-            "parent_id": None,
+            "parent_id": parent,
+            **({"chat_id": chat_id} if chat_id else {}),
             "user_message": {
                 "id": question,
-                "parentId": None,
+                "parentId": parent,
                 "childrenIds": [answer],
                 "role": "user",
                 "content": text,
@@ -43,6 +54,8 @@ async def start_chat(
             "background_tasks": tasks or {},
             "features": {},
             "params": params or {},
+            "filter_ids": filter_ids or [],
+            "variables": {"{{USER_LANGUAGE}}": language} if language else {},
         },
     )
     return started["chat_id"], answer

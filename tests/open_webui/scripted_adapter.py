@@ -51,7 +51,10 @@ class ScriptedAdapter(ScriptedUpstream):
         return await super().chat(request)
 
     def _note(self, request: web.Request, body: JsonObject) -> None:
-        chat, task = request.headers.get("X-Hoheit-Chat-Id", ""), request.headers.get("X-Hoheit-Task", "")
+        chat, task = (
+            request.headers.get("X-Hoheit-Chat-Id", ""),
+            request.headers.get("X-Hoheit-Task", ""),
+        )
         self.order.append(task or "chat")
         on_site = chat in self.kept
         sent = json.dumps(body, ensure_ascii=False).replace(NAME, PSEUDONYM)

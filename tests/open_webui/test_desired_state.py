@@ -167,3 +167,17 @@ def test_only_a_model_that_nobody_decided_about_is_opened(
     existing: dict[str, Any], opened: bool
 ) -> None:
     assert (desired.model_access(existing) is not None) is opened
+
+
+def test_a_model_is_given_each_switch_once() -> None:
+    new = desired.model_entry(None, "m", "M", [])
+    assert new["meta"]["filterIds"] == ["hoheit_on_site"]
+    taken_away = {**new, "meta": {**new["meta"], "filterIds": ["theirs"]}}
+    assert desired.model_entry(taken_away, "m", "M", [])["meta"]["filterIds"] == ["theirs"]
+
+
+def test_a_model_that_was_registered_before_there_were_switches_gets_them() -> None:
+    meta = {"hoheit": {"registered": True}, "filterIds": ["theirs"]}
+    entry = desired.model_entry({"id": "m", "name": "M", "meta": meta}, "m", "M", [])
+    assert entry["meta"]["filterIds"] == ["theirs", "hoheit_on_site"]
+    assert desired.model_entry(entry, "m", "M", []) == entry

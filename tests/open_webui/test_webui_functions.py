@@ -197,7 +197,12 @@ async def test_a_chat_through_the_pipe_thinks_calls_the_tool_and_answers(
     first = site.upstream.seen[0]
     assert first.body["model"] == "scripted"
     assert first.headers["X-Hoheit-Chat-Id"] == message["chat_id"]
-    assert first.headers["X-Hoheit-User-Id"]
+    assert first.headers["X-Hoheit-Message-Id"] == message["id"]
+    # The same person as in a chat over the connection, by the adapter's own reading.
+    assert any(
+        chat == message["chat_id"]
+        for chat, _ in site.upstream.receipts[first.headers["X-Hoheit-User-Id"]]
+    )
     assert not first.task
 
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 Emitter = Callable[[dict[str, Any]], Awaitable[None]]
 Caller = Callable[[dict[str, Any]], Awaitable[Any]]
 
-# The switch "This chat stays on site", which is a function of its own.
+# The switch "Stays on site", which is a function of its own.
 _ON_SITE = "hoheit_on_site"
 # The longest name of a rule that a status line shows, in characters.
 _RULE = 160
@@ -52,8 +52,8 @@ _WORDS = {
         "no receipt": "What left the site is not known: the adapter has no receipt of it",
         "leave title": "This chat has stayed on site so far",
         "leave": "May it leave the site from now on? What was said in it so far will then go along, as far "
-        "as the site's rules allow. If you cancel, it stays on site. Switch “This chat stays on "
-        "site” on again, and you are not asked any more.",
+        "as the site's rules allow. If you cancel, it stays on site. Switch “Stays on site” "
+        "on again, and you are not asked any more.",
         "elsewhere": "This chat stays on site, and this model is not reached through the site's adapter. "
         "Choose another model, or start a new chat.",
     },
@@ -79,7 +79,7 @@ _WORDS = {
         "leave title": "Dieser Chat blieb bisher im Haus",
         "leave": "Darf er das Haus von jetzt an verlassen? Dann geht auch mit, was darin bisher gesagt wurde, "
         "soweit die Regeln dieses Hauses es erlauben. Wenn Sie abbrechen, bleibt er im Haus. Schalten Sie "
-        "„Dieser Chat bleibt im Haus“ wieder ein, dann wird nicht mehr gefragt.",
+        "„Bleibt im Haus“ wieder ein, dann wird nicht mehr gefragt.",
         "elsewhere": "Dieser Chat bleibt im Haus, und dieses Modell wird nicht über den Adapter des Hauses "
         "erreicht. Wählen Sie ein anderes Modell, oder beginnen Sie einen neuen Chat.",
     },

@@ -1,10 +1,10 @@
 """
-title: This chat stays on site · Dieser Chat bleibt im Haus
+title: Stays on site · Bleibt im Haus
 author: Hoheit contributors
 version: 0.1.0
 license: Apache-2.0
 required_open_webui_version: 0.12.0
-description: A switch at the message box: while it is on, only the site's own model answers this chat.
+description: Only the site's own model answers this chat. · Nur ein Modell im Haus beantwortet diesen Chat.
 """
 
 import base64
@@ -31,12 +31,12 @@ _ICON = (
 
 _WORDS = {
     "en": {
-        "no chat": "“This chat stays on site” needs a chat that has an id. Nothing was sent.",
+        "no chat": "“Stays on site” needs a chat that has an id. Nothing was sent.",
         "unsure": "This chat is to stay on site, and the site's adapter cannot be told so ({reason}). "
         "Nothing was sent. Try again, or ask the people who run this site.",
     },
     "de": {
-        "no chat": "„Dieser Chat bleibt im Haus“ braucht einen Chat mit einer Kennung. Nichts wurde gesendet.",
+        "no chat": "„Bleibt im Haus“ braucht einen Chat mit einer Kennung. Nichts wurde gesendet.",
         "unsure": "Dieser Chat soll im Haus bleiben, und dem Adapter des Hauses lässt sich das nicht sagen "
         "({reason}). Nichts wurde gesendet. Versuchen Sie es noch einmal, oder fragen Sie die Stelle, die "
         "Hoheit hier betreibt.",

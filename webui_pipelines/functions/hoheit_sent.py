@@ -29,10 +29,10 @@ Caller = Callable[[dict[str, Any]], Awaitable[Any]]
 _ICON = (
     "data:image/svg+xml;base64,"
     "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCIgZmls"
-    "bD0ibm9uZSIgc3Ryb2tlPSJjdXJyZW50Q29sb3IiIHN0cm9rZS13aWR0aD0iMiIgc3Ryb2tlLWxpbmVjYXA9"
-    "InJvdW5kIiBzdHJva2UtbGluZWpvaW49InJvdW5kIj48cGF0aCBkPSJNNCAxMi41IDEyIDZsOCA2LjUiLz48"
-    "cGF0aCBkPSJNNi41IDExdjhoNSIvPjxwYXRoIGQ9Ik0xNCAxN2g3bS0yLjUtMi41TDIxIDE3bC0yLjUgMi41"
-    "Ii8+PC9zdmc+"
+    "bD0ibm9uZSIgc3Ryb2tlPSIjNjY2IiBzdHJva2Utd2lkdGg9IjEuNiIgc3Ryb2tlLWxpbmVjYXA9InJvdW5k"
+    "IiBzdHJva2UtbGluZWpvaW49InJvdW5kIj48cGF0aCBkPSJNNCAxMi41IDEyIDZsOCA2LjUiLz48cGF0aCBk"
+    "PSJNNi41IDExdjhoNSIvPjxwYXRoIGQ9Ik0xNCAxN2g3bS0yLjUtMi41TDIxIDE3bC0yLjUgMi41Ii8+PC9z"
+    "dmc+"
 )
 
 _SENT = ("send", "pseudonymise")
@@ -192,8 +192,8 @@ class Action:
         language, dark = await _about_the_page(__event_call__)
         words = _WORDS[language]
         content = await self._content(body, __user__, words)
-        # Of two events that show the same, this is the one that Open WebUI does not store with the chat:
-        # how long a request is kept is the adapter's to decide.
+        # Of two events that show the same, this is the one that Open WebUI does not pass on to the people
+        # with whom the chat is shared.
         await __event_emitter__(
             {
                 "type": "chat:message:embeds",

@@ -121,6 +121,7 @@ def as_json(receipt: Receipt) -> dict[str, object]:
 
 def canonical(receipt: Receipt) -> bytes:
     """The bytes that are hashed: JSON as RFC 8785 writes it, so that any program can make the same."""
+    # A field that is added one day must be left out here where it is empty: older hashes stay right then.
     return _json(as_json(receipt)).encode()
 
 

@@ -28,7 +28,8 @@ _CHAIN_LOCK = 0x52656365697074
 _MAX_WAITING = 1024
 _APPEND_TIMEOUT_S = 10.0
 # What is stored in one transaction at most: receipts, and bytes of their bodies (one is always taken).
-_BATCH = 256
+# Computing so many rows holds up the event loop for some milliseconds; more would be felt in streams.
+_BATCH = 64
 _BATCH_BYTES = 16 * 1024 * 1024
 # How often a number that somebody else took in between is tried again with the next.
 _TRIES = 5

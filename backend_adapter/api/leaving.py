@@ -88,10 +88,18 @@ class Leaving:
         """What the policy says about a request. Raises AdapterError, EgressError where nobody may answer."""
         replicas = given.pool.replicas(model)
         outside = [each.upstream.settings for each in replicas if not _on_site(each)]
+        leaving_is_possible = any(
+            each.upstream.settings.trust != "site" for each in given.pool.members.values()
+        )
+        if about.chat and not about.task and leaving_is_possible:
+            await given.chats.begin(about.chat)
         if not outside:
             return cls(given, about, model, NOTHING_KNOWN, None)
         policy = given.guard.policy
+        early = bool(about.task) and not (about.chat and await given.chats.wait_for(about.chat))
         known = await _known(given, about, body, policy)
+        if early:
+            known = msgspec.structs.replace(known, early=True)
         decisions = [_decide(policy, known, each, about) for each in outside]
         leaving = [each for each in decisions if each.leaves]
         if leaving:
@@ -226,6 +234,8 @@ def before_rules(known: Known) -> Decision | None:
         return Decision("on_site", "labels_days")
     if known.unregistered:
         return Decision("on_site", "unregistered results")
+    if known.early:
+        return Decision("on_site", "a task before its chat")
     return None
 
 
@@ -241,6 +251,8 @@ def _reason(known: Known) -> str:
         return "this chat is so old that nobody knows any more what is protected in it"
     if known.unregistered:
         return "this chat holds results of tools of which nobody knows what is protected in them"
+    if known.early:
+        return "this is asked by the way in a chat of which nobody knows whether it stays on site"
     return f"this chat is {known.data_class}"
 
 

@@ -5,6 +5,7 @@ import asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
+from backend_adapter.api.chats_begun import ChatsBegun
 from backend_adapter.api.identity import Identity
 from backend_adapter.api.telemetry import Telemetry
 from backend_adapter.egress.guard import Guard
@@ -36,6 +37,7 @@ class Services:
         self.guard = guard
         # Without a database nothing can be labelled, and nothing is noted down.
         self.labels = Labels(database, settings.egress.labels_days) if database else None
+        self.chats = ChatsBegun(self.labels)
         self.receipts = receipts
         self.started = started
         self._database = database

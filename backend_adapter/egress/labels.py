@@ -99,7 +99,9 @@ class Known(msgspec.Struct, frozen=True):
     """What is known of one request's chat.
 
     `passages` counts, by source, those that the tools returned for the message that is being answered.
-    `unregistered` tells that it holds results of the site's tools of which nobody knows what is in them.
+    `kept` tells that its user wants it to stay on site, `expired` that labels of it have been dropped for their age,
+    `unregistered` that it holds results of the site's tools of which nobody knows what is in them, and `early` that
+    the request belongs to a chat that has not come yet.
     """
 
     data_class: DataClass
@@ -109,6 +111,7 @@ class Known(msgspec.Struct, frozen=True):
     kept: bool = False
     expired: bool = False
     unregistered: bool = False
+    early: bool = False
 
 
 NOTHING_KNOWN = Known("public", Dictionary((), LABELLED))
@@ -159,6 +162,18 @@ class Labels:
         )
         await execute(self._engine, changed)
         return await self.kept(chat)
+
+    async def begin(self, chat: str) -> None:
+        """A chat has come: what its user has switched, if anything, is known from now on. Raises DatabaseError."""
+        await self._prepare()
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        row = dialect.insert(_CHATS).values(chat=chat, kept_by="", expired=False)
+        await execute(self._engine, row.on_conflict_do_nothing())
+
+    async def has_begun(self, chat: str) -> bool:
+        """Whether a chat has come to any adapter, or was switched. Raises DatabaseError."""
+        await self._prepare()
+        return bool(await execute(self._engine, select(_CHATS.c.chat).where(_CHATS.c.chat == chat)))
 
     async def kept(self, chat: str) -> bool:
         """Whether somebody wants a chat to stay on site. Raises DatabaseError."""

@@ -208,10 +208,12 @@ async def test_who_asks_stays_on_site_and_is_logged_without_content(
         "X-Hoheit-User-Id": "user-1",
     }
     url = adapter.url + CHAT
+    # A chat comes before what is asked by the way.
+    await client.post(adapter, CHAT, ask("a secret"), x_hoheit_chat_id="chat-1")
     async with client.session.post(url, json=ask("a secret"), headers=headers) as response:
         assert "Hello" in await response.text()
     adapter.stop()
-    [line] = [each.message for each in caplog.records if each.name == "backend_adapter.requests"]
+    [_, line] = [each.message for each in caplog.records if each.name == "backend_adapter.requests"]
     logged = json.loads(line)
     for time in ("duration_ms", "queued_ms", "ttft_ms"):
         assert logged.pop(time) >= 0

@@ -1,5 +1,6 @@
 """What is known of a chat decides what becomes of it: labels, classes, its user's switch, and the policy."""
 
+import asyncio
 import hashlib
 import json
 import sqlite3
@@ -373,3 +374,31 @@ async def test_without_a_database_nothing_can_be_registered(
         f"{adapter.url}/v1/site/labels", json=given, headers=headers
     ) as response:
         assert response.status == 503
+
+
+async def test_a_title_waits_for_its_chat_which_may_stay_on_site(
+    site: Site, outside: Recorder, inside: Recorder
+) -> None:
+    """Open WebUI asks for the title of a new chat before its user's switch can be heard of."""
+    adapter = await site.start(outside.upstream(), own(inside))
+    headers = {"x_hoheit_chat_id": "new", "x_hoheit_task": "title_generation"}
+    title = asyncio.create_task(
+        site._client.post(adapter, CHAT, question("Title: Between us"), **headers)
+    )
+    await asyncio.sleep(0.5)
+    assert not title.done()
+    await site.switch(True, chat="new")
+    await site.ask("Between us", chat="new")
+    assert (await title).status == 200
+    assert b"Between us" not in outside.got
+    assert b"Title: Between us" in inside.got
+
+
+async def test_what_is_asked_by_the_way_in_a_chat_that_never_comes_stays_on_site(
+    site: Site, outside: Recorder, inside: Recorder
+) -> None:
+    adapter = await site.start(outside.upstream(), own(inside))
+    headers = {"x_hoheit_task": "title_generation"}
+    answer = await site._client.post(adapter, CHAT, question("Title: Between us"), **headers)
+    assert answer.status == 200
+    assert b"Between us" not in outside.got and b"Between us" in inside.got

@@ -107,7 +107,8 @@ async def test_background_tasks_and_further_clients_are_told_apart(
     upstream: ScriptedUpstream, start_adapter: StartAdapter, client: Client
 ) -> None:
     clients = (ClientSettings(name="batch", api_key="key-of-batch"),)
-    adapter = start_adapter(upstream, admin_key=ADMIN, clients=clients)
+    own = UpstreamSettings(name="own", base_url=upstream.base_url, trust="site")
+    adapter = start_adapter(upstreams=(own,), admin_key=ADMIN, clients=clients)
     for key, more in (
         (KEY, {"X-Hoheit-Task": "title_generation"}),
         ("key-of-batch", {}),
@@ -288,6 +289,7 @@ def test_every_error_code_there_is_has_a_label_or_ends_no_request_to_a_model() -
         "missing_api_key",
         "receipt_body_changed",
         "request_too_large",
+        "unknown_receipt",
         "unknown_route",
     }
     package = Path(backend_adapter.__file__).parent

@@ -25,7 +25,8 @@ _ANYWHERE = (
     rf"|(?P<host>(?<![^\W_])(?:(?:[^\W_][\w-]{{0,62}}{_DOT}){{1,8}}[^\W\d_][\w-]{{1,62}}"
     rf"|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}){_DOT}?(?:[/?\#\\]|:[0-9]))"
     r"|(?P<destination>\]\()"
-    r"|(?P<definition>(?:^|[\r\n])[ >]{0,8}\[[^\]\r\n^][^\]\r\n]{0,200}\]:)"
+    # In a list or a quotation as well; with a circumflex it is a footnote.
+    r"|(?P<definition>[\r\n][ \t>*+.)0-9-]{0,24}\[(?!\^)(?:[^\]\[\\]|\\.){1,200}\]:)"
     r"|(?P<tag><[a-z][^\s<>=/:]{0,64}[\s/])"
 )
 _BEGINS = re.compile(_ANYWHERE, re.IGNORECASE)
@@ -51,13 +52,18 @@ class Addresses:
     """Follows a text, piece by piece; `inside` tells whether it stands within an address now."""
 
     def __init__(self) -> None:
-        self._before = ""
+        # A text begins with a line.
+        self._before = "\n"
         self._ends: re.Pattern[str] | None = None
         # What an address goes on as after its end: in Markdown, a quotation mark ends none.
         self._then: re.Pattern[str] | None = None
-        # An address that has not begun yet, but for blanks.
-        self._awaited = False
+        # As what an address is expected that has not begun yet, but for blanks.
+        self._awaited: str | None = None
         self._in_tag = False
+        # Whether a tag begins within an address: it may be none after all.
+        self._tag_within = False
+        # How the address ended so far: if as another one begins, it may have been none.
+        self._last = ""
 
     @property
     def inside(self) -> bool:
@@ -77,16 +83,26 @@ class Addresses:
         if self._awaited:
             if blank := _BLANK.match(text, place):
                 return blank.end()
-            self._awaited = False
-            if text[place] == "<" and not self._in_tag:
+            awaited, self._awaited = self._awaited, None
+            if text[place] == "<" and awaited != "attribute":
                 self._ends, self._then = _QUOTED[">"], _BARE
                 return place + 1
-            if self._in_tag and text[place] in _IN_QUOTES:
+            if text[place] in _IN_QUOTES and awaited == "attribute":
                 self._ends, self._then = _IN_QUOTES[text[place]], _UNQUOTED
                 return place + 1
         end = self._ends.search(text, place)
+        within = text[place : len(text) if end is None else end.start()]
+        if "<" in within or ">" in within:
+            self._tag_within = within.rfind("<") > within.rfind(">")
+        self._last = (self._last + within)[-2:]
         if end is None:
             return len(text)
+        self._in_tag, self._tag_within = self._in_tag or self._tag_within, False
+        last, self._last = self._last, ""
+        if last in ("](", "]:"):
+            # What looked like an address was none, and one begins here.
+            self._ends, self._then, self._awaited = _DESTINATION, None, last
+            return end.start() + (not end[0].isspace())
         over = end[0] in "\r\n" or self._then is None
         self._ends, self._then, self._before = None if over else self._then, None, ""
         # What ends it may begin something else, or end what it is in.
@@ -98,14 +114,13 @@ class Addresses:
         if self._may_begin(text, place):
             # Of all that begins one, only a definition has a blank in it.
             begin = self._before.rfind(" ") + 1
-            if "[" in self._before[:begin]:
+            if "[" in whole:
                 begin = 0
             pattern = _IN_TAG if self._in_tag else _BEGINS
-            for match in pattern.finditer(whole, begin):
-                if match.end() > before:
-                    self._begins(match, whole)
-                    self._before = whole[: match.end()][-_LOOKED_BACK:]
-                    return place + match.end() - before
+            if (match := _first_to_end(pattern, whole, begin, before)) is not None:
+                self._begins(match, whole)
+                self._before = whole[: match.end()][-_LOOKED_BACK:]
+                return place + match.end() - before
         self._before = whole[-_LOOKED_BACK:]
         return len(text)
 
@@ -126,9 +141,9 @@ class Addresses:
         elif what == "close":
             self._in_tag = False
         elif what == "attribute":
-            self._ends, self._awaited = _UNQUOTED, True
+            self._ends, self._awaited = _UNQUOTED, what
         elif what in ("destination", "definition"):
-            self._ends, self._awaited = _DESTINATION, True
+            self._ends, self._awaited = _DESTINATION, what
         else:
             opened = _SCHEME.sub("", whole[: match.start()][-32:]).rstrip()[-1:]
             closing = _QUOTES.get(opened)
@@ -136,3 +151,16 @@ class Addresses:
                 self._ends, self._then = _QUOTED[closing], _BARE
             else:
                 self._ends = _BARE
+
+
+def _first_to_end(
+    pattern: re.Pattern[str], text: str, begin: int, after: int
+) -> re.Match[str] | None:
+    """Of all matches that end after a place the one that ends first, as if the text came letter by letter."""
+    first, limit = None, len(text)
+    while (match := pattern.search(text, begin, limit)) is not None:
+        if match.end() > after:
+            first, limit = match, match.end() - 1
+        else:
+            begin = match.start() + 1
+    return first

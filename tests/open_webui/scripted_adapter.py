@@ -72,7 +72,7 @@ class ScriptedAdapter(ScriptedUpstream):
             "site": "" if on_site else "Lyon",
             "trust": "site" if on_site else "partner",
             "action": "on_site" if on_site else "pseudonymise",
-            "policy": "policy.yaml:7",
+            "policy": "the chat's own switch" if on_site else "policy.yaml:7",
             "data_class": "internal",
             "passages": {"files/oeffentlich": results} if results else {},
             "counts": {"listed": found} if found else {},
@@ -99,11 +99,11 @@ class ScriptedAdapter(ScriptedUpstream):
     async def _receipts(self, request: web.Request) -> web.Response:
         if self.away:
             raise web.HTTPServiceUnavailable
-        wanted = request.query["chat"], request.query["message"]
+        message = request.query.get("message")
         found = [
             receipt
             for chat, receipt in self.receipts[self._user(request)]
-            if (chat, receipt["message"]) == wanted
+            if chat == request.query["chat"] and message in (None, receipt["message"])
         ]
         return web.json_response({"object": "list", "data": found})
 

@@ -165,9 +165,14 @@ LINES = [
         "Im Haus beantwortet: Dieser Chat ist geheim",
     ),
     (
-        [receipt(action="on_site")],
+        [receipt(action="on_site", policy="the chat's own switch", data_class="secret")],
         "Answered on site: this chat stays on site",
         "Im Haus beantwortet: Dieser Chat bleibt im Haus",
+    ),
+    (
+        [receipt(action="on_site", policy="unregistered results")],
+        "Answered on site: unregistered results",
+        "Im Haus beantwortet: unregistered results",
     ),
     (
         [receipt(), receipt(action="refuse", policy="policy.yaml:9")],
@@ -242,10 +247,20 @@ async def test_an_adapter_that_is_not_there_is_said_to_be_unknown(address: str) 
     assert line.startswith("Was das Haus verließ, ist nicht bekannt")
 
 
-async def test_no_receipt_is_said_so_for_the_adapters_models_only(adapter: ScriptedAdapter) -> None:
-    [line] = await lines_of(adapter, chat="never seen")
-    assert "no receipt" in line
+async def test_an_answer_without_a_receipt_stayed_on_site(adapter: ScriptedAdapter) -> None:
+    assert await lines_of(adapter, chat="never seen") == ["Stayed on site"]
     assert await lines_of(adapter, model={}, chat="never seen") == []
+
+
+async def test_requests_that_do_not_say_for_which_answer_are_not_taken_for_none(
+    adapter: ScriptedAdapter,
+) -> None:
+    await send(adapter, "unnamed", "NOTOOL hello", message="")
+    [line] = await lines_of(adapter, chat="unnamed")
+    assert line.startswith("What left the site is not known")
+    # A title that says so tells nothing about an answer.
+    await send(adapter, "titled", "NOTOOL hello", message="", task="title_generation")
+    assert await lines_of(adapter, chat="titled") == ["Stayed on site"]
 
 
 # The switch
@@ -365,12 +380,15 @@ async def pressed(
     return str(shown)
 
 
-async def send(adapter: ScriptedAdapter, chat: str, text: str) -> None:
+async def send(
+    adapter: ScriptedAdapter, chat: str, text: str, message: str = "message", task: str = ""
+) -> None:
     """A request as Open WebUI's connection sends it, on behalf of the user."""
     headers = {
         "Authorization": "Bearer key",
         "X-Hoheit-Chat-Id": chat,
-        "X-Hoheit-Message-Id": "message",
+        "X-Hoheit-Message-Id": message,
+        "X-Hoheit-Task": task,
         **hoheit_filter._signed(USER),
     }
     body = {"model": "scripted", "messages": [{"role": "user", "content": text}], "stream": False}
@@ -410,7 +428,7 @@ async def test_the_button_speaks_the_language_of_the_page_and_knows_its_colours(
 async def test_another_user_sees_nothing_of_it(adapter: ScriptedAdapter) -> None:
     await send(adapter, "own", f"NOTOOL {NAME}")
     shown = await pressed(adapter, "own", OTHER)
-    assert "no receipt" in shown
+    assert "Nothing left" in shown
     assert PSEUDONYM not in shown
 
 
@@ -447,7 +465,7 @@ async def test_an_answer_given_on_site_shows_that_nothing_left(adapter: Scripted
 async def test_an_adapter_that_cannot_be_asked_is_said_so_by_the_button(server: OneAnswer) -> None:
     with running(server):
         shown = await pressed(server.base_url, "chat")
-    assert "not known" in shown or "no receipt" in shown
+    assert "not known" in shown
 
 
 EVIL = "</pre></details><script>alert(1)</script><img src=x onerror=alert(1)>&lt;'\"`${x}"

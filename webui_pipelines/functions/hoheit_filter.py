@@ -27,6 +27,10 @@ Caller = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # The switch "Stays on site", which is a function of its own.
 _ON_SITE = "hoheit_on_site"
+# What the adapter names as the rule where a person has switched that on.
+_OWN_SWITCH = "the chat's own switch"
+# The most receipts that the adapter tells at once.
+_PAGE = 500
 # The longest name of a rule that a status line shows, in characters.
 _RULE = 160
 
@@ -46,10 +50,11 @@ _WORDS = {
         "stayed": "Stayed on site",
         "secret": "Answered on site: this chat is secret",
         "kept": "Answered on site: this chat stays on site",
+        "ruled": "Answered on site: {rule}",
         "refused": "Not sent, as {rule} says",
         "rules": "the policy",
         "unknown": "What left the site is not known: the adapter cannot be asked ({reason})",
-        "no receipt": "What left the site is not known: the adapter has no receipt of it",
+        "unnamed": "What left the site is not known: the adapter was not told which requests were this answer's",
         "leave title": "This chat has stayed on site so far",
         "leave": "May it leave the site from now on? What was said in it so far will then go along, as far "
         "as the site's rules allow. If you cancel, it stays on site. Switch “Stays on site” "
@@ -72,10 +77,12 @@ _WORDS = {
         "stayed": "Im Haus geblieben",
         "secret": "Im Haus beantwortet: Dieser Chat ist geheim",
         "kept": "Im Haus beantwortet: Dieser Chat bleibt im Haus",
+        "ruled": "Im Haus beantwortet: {rule}",
         "refused": "Nicht gesendet, wie {rule} es verlangt",
         "rules": "die Regel",
         "unknown": "Was das Haus verließ, ist nicht bekannt: Der Adapter lässt sich nicht fragen ({reason})",
-        "no receipt": "Was das Haus verließ, ist nicht bekannt: Der Adapter hat keinen Beleg dafür",
+        "unnamed": "Was das Haus verließ, ist nicht bekannt: Dem Adapter wurde nicht gesagt, welche Anfragen "
+        "zu dieser Antwort gehören",
         "leave title": "Dieser Chat blieb bisher im Haus",
         "leave": "Darf er das Haus von jetzt an verlassen? Dann geht auch mit, was darin bisher gesagt wurde, "
         "soweit die Regeln dieses Hauses es erlauben. Wenn Sie abbrechen, bleibt er im Haus. Schalten Sie "
@@ -237,18 +244,29 @@ class Filter:
         chat, message = metadata.get("chat_id"), metadata.get("message_id")
         if not chat or not message or not (ours or self.valves.adapter_key):
             return ""
-        query = urlencode({"chat": chat, "message": message})
         try:
-            found = (await _ask(self.valves, user, "GET", f"site/receipts?{query}")).get("data")
-            if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-                raise AdapterError("no list of receipts")
+            # A title is no part of an answer, and is asked for at any time.
+            found = await self._receipts(user, {"chat": chat, "message": message})
+            receipts = [each for each in found if not each.get("task")]
+            if receipts:
+                return _told(receipts, words)
+            if not ours:
+                return ""
+            # Without a receipt nothing leaves; but a connection may not tell which message it asks for.
+            found = await self._receipts(user, {"chat": chat})
         except AdapterError as error:
             return words["unknown"].format(reason=error) if ours else ""
-        # The chat's own requests; a title is asked for at any time.
-        receipts = [each for each in found if not each.get("task")]
-        if not receipts:
-            return words["no receipt"] if ours else ""
-        return _told(receipts, words)
+        unnamed = [each for each in found if not each.get("message") and not each.get("task")]
+        return words["unnamed" if unnamed or len(found) >= _PAGE else "stayed"]
+
+    async def _receipts(
+        self, user: dict[str, Any] | None, about: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        answer = await _ask(self.valves, user, "GET", f"site/receipts?{urlencode(about)}")
+        found = answer.get("data")
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise AdapterError("no list of receipts")
+        return found
 
     def _servers_in_force(self, body: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
         """On-site servers that are switched on in this chat and whose tools the model was really given."""
@@ -320,13 +338,21 @@ def _told(receipts: list[dict[str, Any]], words: dict[str, str]) -> str:
         parts.append(words["sent"].format(what=", ".join(what), places=listed))
     on_site = [each for each in receipts if each.get("action") == "on_site"]
     if on_site:
-        secret = any(each.get("data_class") == "secret" for each in on_site)
-        parts.append(words["secret" if secret else "kept"])
+        parts.append(_why_on_site(on_site[-1], words))
     refused = [each for each in receipts if each.get("action") == "refuse"]
     if refused:
         rule = str(refused[-1].get("policy") or words["rules"])[:_RULE]
         parts.append(words["refused"].format(rule=rule))
     return " · ".join(parts) or words["stayed"]
+
+
+def _why_on_site(receipt: dict[str, Any], words: dict[str, str]) -> str:
+    rule = str(receipt.get("policy") or words["rules"])
+    if rule == _OWN_SWITCH:
+        return words["kept"]
+    if receipt.get("data_class") == "secret":
+        return words["secret"]
+    return words["ruled"].format(rule=rule[:_RULE])
 
 
 def _left(receipt: dict[str, Any]) -> bool:

@@ -51,7 +51,8 @@ _WORDS = {
     "en": {
         "title": "What left the site for this answer",
         "nothing": "Nothing left the site for this answer.",
-        "no receipt": "The adapter has no receipt of this answer.",
+        "no receipt": "Nothing left the site for this answer, as far as the adapter was told which requests "
+        "were this answer's.",
         "unknown": "What left the site is not known: the adapter cannot be asked ({reason}).",
         "unsigned": "This cannot be shown: Open WebUI does not tell the adapter who asks. Give it the "
         "adapter's secret as FORWARD_USER_INFO_HEADER_JWT_SECRET.",
@@ -91,7 +92,8 @@ _WORDS = {
     "de": {
         "title": "Was für diese Antwort das Haus verließ",
         "nothing": "Für diese Antwort hat nichts das Haus verlassen.",
-        "no receipt": "Der Adapter hat keinen Beleg für diese Antwort.",
+        "no receipt": "Für diese Antwort hat nichts das Haus verlassen, soweit dem Adapter gesagt wurde, welche "
+        "Anfragen zu ihr gehören.",
         "unknown": "Was das Haus verließ, ist nicht bekannt: Der Adapter lässt sich nicht fragen ({reason}).",
         "unsigned": "Das lässt sich nicht zeigen: Open WebUI sagt dem Adapter nicht, wer fragt. Geben Sie ihm "
         "das Geheimnis des Adapters als FORWARD_USER_INFO_HEADER_JWT_SECRET.",
@@ -210,20 +212,19 @@ class Action:
         query = urlencode({"chat": body.get("chat_id") or "", "message": body.get("id") or ""})
         try:
             found = (await _ask(self.valves, user, "GET", f"site/receipts?{query}")).get("data")
-            if not isinstance(found, list):
+            if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
                 raise AdapterError("no list of receipts")
-            receipts = [each for each in found if isinstance(each, dict)]
-            if not receipts:
+            if not found:
                 return _paragraph(words["no receipt"])
-            parts = [] if any(map(_left, receipts)) else [_paragraph(words["nothing"])]
+            parts = [] if any(map(_left, found)) else [_paragraph(words["nothing"])]
             parts += [
                 await self._request(number, receipt, user, words, is_open=number == 1)
-                for number, receipt in enumerate(receipts[:_MOST], 1)
+                for number, receipt in enumerate(found[:_MOST], 1)
             ]
         except AdapterError as error:
             return _paragraph(words["unknown"].format(reason=error))
-        if len(receipts) > _MOST:
-            parts.append(_paragraph(words["more"].format(count=len(receipts) - _MOST)))
+        if len(found) > _MOST:
+            parts.append(_paragraph(words["more"].format(count=len(found) - _MOST)))
         return "".join(parts)
 
     async def _request(

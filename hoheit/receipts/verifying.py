@@ -36,7 +36,7 @@ async def verify(receipts: Receipts, head: tuple[int, str] | None) -> Verified:
             last = iso(readable(link).time)
             first = first or last
             if link.seq % _LOOK_EVERY == 0:
-                waiting.tell(f"{link.seq} receipts hold")
+                waiting.tell(f"{link.seq} receipts hold so far")
     finally:
         waiting.end()
     verifier.end()

@@ -24,6 +24,7 @@ from backend_adapter.database import open_database
 from backend_adapter.egress.receipts.record import Receipt
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 from backend_adapter.egress.receipts.store import Receipts
+from hoheit.receipts import verifying
 
 COMMANDS = ["list", "show", "verify", "export"]
 BODY = '{"messages":[{"role":"user","content":"Was hat Person-K7Q vor? ü"}],"model":"m"}'.encode()
@@ -281,6 +282,28 @@ def test_it_verifies_while_an_adapter_appends(site: SiteReceipts) -> None:
             assert json.loads(output)["receipts"] > 1
 
     asyncio.run(both())
+
+
+def test_a_long_check_says_how_far_it_is_and_a_short_one_nothing(
+    site: SiteReceipts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.append({}, {}, {})
+
+    async def check() -> str:
+        async with open_database(site.url) as engine:
+            return (await verifying.verify(Receipts(engine, ReceiptSettings()), None)).head
+
+    monkeypatch.setattr(verifying, "_LOOK_EVERY", 1)
+    assert asyncio.run(check()).startswith("3:")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(verifying, "_QUIET_S", 0.0)
+    monkeypatch.setattr(verifying, "_LOG_EVERY_S", 0.0)
+    asyncio.run(check())
+    told = capsys.readouterr()
+    assert (told.out, told.err.splitlines()) == (
+        "",
+        ["… 1 receipts hold so far", "… 2 receipts hold so far", "… 3 receipts hold so far"],
+    )
 
 
 def test_a_table_is_written_for_a_spreadsheet(site: SiteReceipts, tmp_path: Path) -> None:

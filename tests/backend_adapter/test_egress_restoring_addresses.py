@@ -1,5 +1,6 @@
 """No value gets into an address of an answer, however it is disguised: a page would send it to a stranger."""
 
+import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -109,8 +110,8 @@ BESIDE = [
 ]
 
 
-def restored(text: str, cut: int, *, addresses: bool = False) -> str:
-    restoring = Restoring(NAMES, addresses=addresses)
+def restored(text: str, cut: int, *, addresses: bool = False, names: Restorable = NAMES) -> str:
+    restoring = Restoring(names, addresses=addresses)
     pieces = [text[begin : begin + cut] for begin in range(0, len(text), cut)]
     return "".join(map(restoring.feed, pieces)) + restoring.end()
 
@@ -162,6 +163,15 @@ class _Loaded(HTMLParser):
         super().__init__()
         self.said: list[str] = []
         self.feed(page)
+        self.close()
+
+    def parse_html_declaration(self, i: int) -> int:
+        """As browsers do: `<!` is a comment where it is nothing else."""
+        return (
+            super().parse_html_declaration(i)
+            if self.rawdata[i:].startswith("<!--")
+            else self.parse_bogus_comment(i)
+        )
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.said += [unquote(value) for name, value in attrs if value and name != "alt"]
@@ -169,6 +179,7 @@ class _Loaded(HTMLParser):
 
 @given(PIECES, st.integers(1, 6))
 def test_in_no_page_made_of_an_answer_does_an_address_have_a_value(text: str, cut: int) -> None:
-    page = MarkdownIt("commonmark", {"html": True}).render(restored(text, cut))
+    said = restored(text, cut, names=Restorable({NAME: "Weiss"}))
+    page = MarkdownIt("commonmark", {"html": True}).render(said)
     # A value that is a scheme goes nowhere.
-    assert not [said for said in _Loaded(page).said if VALUE in said and ":" not in said[:11]]
+    assert not [each for each in _Loaded(page).said if re.search("Weiss(?!:)", each)]

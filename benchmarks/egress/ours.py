@@ -46,7 +46,8 @@ def run(guard: Guard, texts: Sequence[str]) -> Run:
 def end_to_end(guard: Guard, documents: Sequence[Document]) -> dict[str, float | int]:
     """How many values are gone from the request that leaves, when each text is a tool's result.
 
-    There JSON is looked through value by value, and the text is written anew. `scoring.stands_in` tells what is gone.
+    There JSON is looked through value by value, and the text is written anew. `scoring.stands_in` tells what is
+    left.
     """
     gone, there = 0, 0
     for number, document in enumerate(documents):

@@ -1,19 +1,24 @@
-"""A model's server that says nothing of interest, and keeps every byte that it gets."""
+"""A model's server that says what it is told to, and keeps every byte that it gets."""
 
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 MODEL = "recorded"
+# So many characters come at once.
+_PIECE = 5
+
+Says = Callable[[dict[str, Any]], str]
 
 
 class Recorder:
     """What came over the wire; `bodies` are the requests for an answer, as bytes."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, says: Says) -> None:
+        self._says = says
         self.bodies: list[bytes] = []
         self.port: int = listener.getsockname()[1]
         self._listener = listener
@@ -43,7 +48,7 @@ class Recorder:
                     kind, reply = "application/json", _models()
                 else:
                     self.bodies.append(body)
-                    kind, reply = _answer(json.loads(body))
+                    kind, reply = _answer(json.loads(body), self._says)
                 connection.sendall(
                     f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(reply)}\r\n\r\n".encode()
                     + reply
@@ -51,10 +56,10 @@ class Recorder:
 
 
 @contextmanager
-def recording() -> Iterator[Recorder]:
-    """A recorder on a free port of this machine."""
+def recording(says: Says = lambda body: "Gut.") -> Iterator[Recorder]:
+    """A recorder on a free port of this machine; `says` answers a request."""
     listener = socket.create_server(("127.0.0.1", 0))
-    recorder = Recorder(listener)
+    recorder = Recorder(listener, says)
     threading.Thread(target=recorder.serve, daemon=True).start()
     try:
         yield recorder
@@ -74,19 +79,22 @@ def _models() -> bytes:
     return json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode()
 
 
-def _answer(asked: dict[str, Any]) -> tuple[str, bytes]:
+def _answer(asked: dict[str, Any], says: Says) -> tuple[str, bytes]:
+    text = says(asked)
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     base = {"id": "r", "created": 1, "model": MODEL}
-    message = {"role": "assistant", "content": "Gut."}
     if not asked.get("stream"):
+        message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         whole = {**base, "object": "chat.completion", "choices": [choice], "usage": usage}
         return "application/json", json.dumps(whole).encode()
-    said = {**base, "object": "chat.completion.chunk"}
-    chunks = [
-        {**said, "choices": [{"index": 0, "delta": message, "finish_reason": None}]},
-        {**said, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
-        {**said, "choices": [], "usage": usage},
+    pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+    deltas: list[tuple[dict[str, str], str | None]] = [({"content": each}, None) for each in pieces]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        for delta, finish in [*deltas, ({}, "stop")]
     ]
-    events = "".join(f"data: {json.dumps(each)}\n\n" for each in chunks)
+    chunks.append({"choices": [], "usage": usage})
+    said = {**base, "object": "chat.completion.chunk"}
+    events = "".join(f"data: {json.dumps({**said, **each})}\n\n" for each in chunks)
     return "text/event-stream", f"{events}data: [DONE]\n\n".encode()

@@ -11,26 +11,20 @@ all.
 
 import http.client
 import json
-import os
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from benchmarks.egress.adapters import KEY, adapter, started
 from benchmarks.egress.corpus import Document, generate
 from benchmarks.egress.peers.running import CHECKOUT, python, variables
 from benchmarks.egress.recorder import MODEL, Recorder, recording
 from benchmarks.egress.scoring import stands_in
-from benchmarks.gateway.programs import running
 from benchmarks.gateway.proxies import free_port
+from benchmarks.site import Endpoint
 
-_KEY = "sk-egress-benchmark"
-_START_S = 180.0
 PLACES = ("message", "tool_result", "tool_definition", "call_arguments")
 
 
@@ -115,7 +109,7 @@ def _strings(value: object) -> Iterator[str]:
 def _post(port: int, body: dict[str, Any], chat: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {
-        "Authorization": f"Bearer {_KEY}",
+        "Authorization": f"Bearer {KEY}",
         "Content-Type": "application/json",
         "X-OpenWebUI-Chat-Id": chat,
     }
@@ -158,7 +152,7 @@ def _litellm(folder: Path, upstream: int) -> Iterator[int]:
             }
         ],
         "litellm_settings": {"telemetry": False, "num_retries": 0},
-        "general_settings": {"master_key": _KEY},
+        "general_settings": {"master_key": KEY},
     }
     (folder / "config.yaml").write_text(json.dumps(config))  # YAML contains JSON
     environment = {
@@ -180,53 +174,11 @@ def _litellm(folder: Path, upstream: int) -> Iterator[int]:
     proxy += ["--port", str(port), "--num_workers", "1", "--telemetry", "False"]
     with ExitStack() as stack:
         seen = {**variables(), "PYTHONPATH": str(CHECKOUT)}
-        stack.enter_context(_started("presidio", serving, folder, presidio, "/health", seen))
-        stack.enter_context(_started("litellm", proxy, folder, port, "/v1/models", environment))
+        stack.enter_context(started("presidio", serving, folder, presidio, "/health", seen))
+        stack.enter_context(started("litellm", proxy, folder, port, "/v1/models", environment))
         yield port
 
 
-@contextmanager
-def _adapter(folder: Path, upstream: int) -> Iterator[int]:
-    """The adapter as `hoheit adapter` starts it, with its defaults, before an upstream that is anybody's."""
-    port = free_port()
-    (folder / "hoheit.toml").write_text(
-        f"[embedded]\nenabled = false\n\n[adapter]\nport = {port}\napi_key = '{_KEY}'\n\n"
-        f"[[adapter.upstreams]]\nname = 'recorded'\nbase_url = 'http://127.0.0.1:{upstream}/v1'\n"
-        f"trust = 'public'\nmodels = ['{MODEL}']\n"
-    )
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("HOHEIT_")}
-    environment = {**inherited, "PYTHONPATH": str(CHECKOUT), "HOHEIT_HOME": str(folder)}
-    command = [sys.executable, "-m", "hoheit", "adapter"]
-    with _started("adapter", command, folder, port, "/ready", environment):
-        yield port
-
-
-@contextmanager
-def _started(
-    name: str,
-    command: list[str],
-    folder: Path,
-    port: int,
-    path: str,
-    environment: Mapping[str, str],
-) -> Iterator[None]:
-    log = folder / f"{name}.log"
-    with running(command, log, environment=environment) as process:
-        deadline = time.monotonic() + _START_S
-        while not _is_up(port, path):
-            if time.monotonic() > deadline or process.status() == psutil.STATUS_ZOMBIE:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise SystemExit(f"{name} did not start:\n{tail}")
-            time.sleep(0.2)
-        yield
-
-
-def _is_up(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {_KEY}"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _adapter(folder: Path, upstream: int) -> AbstractContextManager[int]:
+    """With its defaults: it knows nothing and recognises what it can."""
+    return adapter(folder, Endpoint(f"http://127.0.0.1:{upstream}/v1", "none"), MODEL, "public")

@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, said)
 
     def _analyzed(self, given: dict[str, Any]) -> object:
-        asked = AnalyzerRequest(given)
+        asked: Any = AnalyzerRequest(given)
         found = self.engine.analyze(
             text=asked.text,
             language=asked.language,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_servers.databases.engines import Rows
-from mcp_servers.databases.results import Limits, result
+from mcp_servers.databases.results import Limits, cell, result
 
 _SITE = Path(__file__).resolve().parents[3] / "examples" / "site"
 _LIMITS = Limits(cell=200, total=4000)
@@ -128,7 +128,7 @@ def _made(
 ) -> Question:
     _, rows, text = _rows(database, draw, sql)
     row = draw.choice(rows)
-    return Question(asked.format(**row), text, (str(row[column]),))
+    return Question(asked.format(**row), text, (cell(row[column], _LIMITS.cell),))
 
 
 def _earliest(database: sqlite3.Connection, draw: random.Random) -> Question:

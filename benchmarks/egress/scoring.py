@@ -5,7 +5,8 @@ found, by one place or by several together; a value of which one letter stays co
 it was found does not matter: it would have been replaced.
 
 What was found counts as right when at least half of its own letters and digits belong to values, so that a finder
-does not win by finding whole lines. What lies in a place that counts for nothing is neither right nor wrong. A peer
+does not win by finding whole lines, or when it is one word that holds a whole value, such as an address of a
+database with its password. What lies in a place that counts for nothing is neither right nor wrong. A peer
 that also looks for things which are no values here (towns, dates of every kind, web addresses) is not blamed for
 those: `UNJUDGED` of it that are not right are not wrong either; `precision_of_all` blames it.
 
@@ -66,7 +67,7 @@ class Score:
             if not within - neutral:
                 continue
             judged = within - neutral
-            if 2 * len(judged & values) >= len(judged):
+            if 2 * len(judged & values) >= len(judged) or _holds_one(document, place):
                 self.right[place.category] += 1
             else:
                 self.wrong[place.category] += 1
@@ -133,6 +134,13 @@ def score(
     for document, places in zip(documents, found, strict=True):
         whole.add(document, places)
     return whole
+
+
+def _holds_one(document: Document, place: Place) -> bool:
+    """Whether it is one word and holds a whole value."""
+    return not re.search(r"\s", document.text[place.start : place.end]) and any(
+        place.start <= gold.start and gold.end <= place.end for gold in document.gold
+    )
 
 
 def covers(text: str, places: Iterable[Place], value: Gold) -> bool:

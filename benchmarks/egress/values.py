@@ -178,7 +178,9 @@ class Values:
             first, last = self.random.choice(self._others)
             return first, last
         faker = self._german if language == "de" else self._english
-        return faker.first_name(), faker.last_name()
+        while not (last := faker.last_name()).split()[-1][0].isupper():
+            pass  # "Dussen van" is nobody's
+        return faker.first_name(), last
 
     def address(self, language: str) -> tuple[str, str]:
         """The street with its number, and the town with its code."""

@@ -34,6 +34,14 @@ def test_whoever_finds_the_whole_line_is_wrong() -> None:
     assert (found.recall, found.precision) == (1.0, 0.0)
 
 
+def test_one_word_that_holds_a_whole_value_is_right() -> None:
+    text = "postgresql://hoheit:Hafen#7@db.intern:5432/lindenau"
+    value = Gold(text.index("Hafen"), text.index("@"), "SECRET")
+    document = Document(text, (value,), (), "t", "de", "log", "open")
+    found = score([document], [[Place(0, len(text), "CONNECTION_STRING")]])
+    assert (found.recall, found.precision) == (1.0, 1.0)
+
+
 def test_an_order_number_is_a_mistake_unless_nobody_judges_it() -> None:
     order = Place(43, 47, "DATE_TIME")
     assert counted(Place(5, 14, "PERSON"), order) == (0.5, 0.5)

@@ -19,6 +19,8 @@ _INLINE = re.compile(
 )
 # As UTF-8 looks to who takes it for Windows-1252: ü is Ã¼.
 _MISREAD = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+# What a word consists of: accents and what is not seen, too.
+_LETTER = r"[^\s!-/:-@\[-`{-~]"
 # Three words of one letter each.
 _SPACED = re.compile(rb" [^ \x1e] [^ \x1e] [^ \x1e] ")
 
@@ -100,12 +102,12 @@ _RULES = (
     _Rule(r"=[89a-fA-F][0-9a-fA-F](?:=[89a-fA-F][0-9a-fA-F])*", _quoted, "="),
     _Rule(r"=\r?\n", _nothing, "="),
     # Emphasis within a word.
-    _Rule(r"\*(?<=\w\*)\*{0,2}(?=\w)", _nothing, "*"),
-    _Rule(r"~~(?<=\w~~)(?=\w)", _nothing, "~"),
-    _Rule(r"`(?<=\w`)`*(?=\w)", _nothing, "`"),
+    _Rule(rf"\*(?<={_LETTER}\*)\*{{0,2}}(?={_LETTER})", _nothing, "*"),
+    _Rule(rf"~~(?<={_LETTER}~~)(?={_LETTER})", _nothing, "~"),
+    _Rule(rf"`(?<={_LETTER}`)`*(?={_LETTER})", _nothing, "`"),
     # A word that is divided at the end of a line.
-    _Rule(r"-(?<=\w-)[^\S\n]*\n\s*(?=\w)", _nothing, "-"),
-    _Rule(r"[‐‑\u00ad](?<=\w.)[^\S\n]*\n\s*(?=\w)", _nothing, "‐‑\u00ad"),
+    _Rule(rf"-(?<={_LETTER}-)[^\S\n]*\n\s*(?={_LETTER})", _nothing, "-"),
+    _Rule(rf"[‐‑\u00ad](?<={_LETTER}.)[^\S\n]*\n\s*(?={_LETTER})", _nothing, "‐‑\u00ad"),
     _Rule(r"[\[({]\s*(?i:at|ät)\s*[\])}]", lambda _: "@", "[({", frozenset((b"at",))),
     _Rule(
         r"[\[({]\s*(?i:dot|punkt)\s*[\])}]",

@@ -91,7 +91,10 @@ class Places:
         piece, origins, gaps, number = self._of(first)
         start = piece + origins[gaps[number] + 1]
         piece, origins, gaps, number = self._of(last)
-        return start, piece + origins[gaps[number + 1] - ending]
+        begin, end = gaps[number] + 1, gaps[number + 1]
+        # A mark and the GAPs on both sides of it are one character.
+        after = origins[begin] + 1 if origins[begin] == origins[end] else origins[end - ending]
+        return start, piece + after
 
     def _of(self, token: int) -> tuple[int, list[int], list[int], int]:
         number = bisect_right(self._firsts, token) - 1
@@ -135,7 +138,7 @@ class _Pieces(dict[int, str]):
 def _piece(char: str) -> str:
     category = unicodedata.category(char)
     if (
-        category in ("Cf", "Mn", "Me")
+        category in ("Cf", "Mn", "Me", "Mc")
         or char in UNSEEN
         or (category == "Cc" and not char.isspace())
     ):

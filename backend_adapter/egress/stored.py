@@ -16,6 +16,7 @@ import mmap
 import os
 import stat
 import sys
+import unicodedata
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,148 +24,49 @@ from pathlib import Path
 from typing import IO, Any, Literal, overload
 from zlib import crc32
 
-import numpy
-
 from backend_adapter.egress.dictionary import Value
 from backend_adapter.egress.forms import Kind
-from backend_adapter.egress.index import BEGINS, Codes, entries
+from backend_adapter.errors import SettingsError
 
-# What the file is like, and which forms values have: changed with either, files from before are made anew.
-VERSION = 1
-_DIGEST = 32
-_LENGTH = 8
-# Into how many parts the keys are sorted one after the other, which bounds the memory that takes.
-_PARTS_BITS = 4
-# Of how many beginnings it is remembered that they are kept.
-_REMEMBERED = 500_000
-# No number of a value.
-_NONE = (1 << 31) - 1
+# What says which forms values have, and what the file is like: where it changes, files from before are made anew.
+_CODE = [
+    "dates",
+    "forms",
+    "index",
+    "lookalikes",
+    "names",
+    "phones",
+    "skeleton",
+    "storing",
+    "stored",
+]
+VERSION = hashlib.blake2b(
+    b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in _CODE)
+    + unicodedata.unidata_version.encode(),
+    digest_size=16,
+).hexdigest()
+NAME = "dictionary-{}.index"
+DIGEST = 32
+LENGTH = 8
+# How much of a file is read at once, in bytes.
+_PIECE = 1 << 18
 
 
 class DamagedError(Exception):
     """A file is not what was written, or not one of this program, or others may change it."""
 
 
-class _Writer:
-    """A file with the digest of what has been written, as it goes."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._digest = hashlib.blake2b(digest_size=_DIGEST)
-        self.length = 0
-
-    def write(self, content: bytes) -> None:
-        self._file.write(content)
-        self._digest.update(content)
-        self.length += len(content)
-
-    def align(self) -> None:
-        self.write(bytes(-self.length % 8))
-
-    def finish(self) -> None:
-        self._file.write(self._digest.digest())
-
-
-class Writing:
-    """Writes such a file: `add` every value, then `finish`. Takes about 70 bytes of memory for each value."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._out = _Writer(file)
-        self._begins = array("Q")
-        self._kinds = list[tuple[int, Kind]]()
-        self._codes = Codes()
-        # What is kept already, for nearly all names begin as others do.
-        self._begun = set[bytes]()
-        parts = range(1 << _PARTS_BITS)
-        self._keys, self._entries = [array("Q") for _ in parts], [array("I") for _ in parts]
-
-    def __len__(self) -> int:
-        return len(self._begins)
-
-    def add(self, kind: Kind, text: str, keys: frozenset[bytes]) -> None:
-        """The next value."""
-        if len(self._begun) > _REMEMBERED:
-            self._begun.clear()
-        number = len(self._begins)
-        if not self._kinds or self._kinds[-1][1] != kind:
-            self._kinds.append((number, kind))
-        self._begins.append(self._out.length)
-        self._out.write(text.encode())
-        self._codes.add(keys)
-        for key, entry in entries(number, keys):
-            if entry == BEGINS:
-                if key in self._begun:
-                    continue
-                self._begun.add(key)
-            fingerprint = _fingerprint(key)
-            part = fingerprint >> 64 - _PARTS_BITS
-            self._keys[part].append(fingerprint)
-            self._entries[part].append(entry)
-
-    def finish(self) -> None:
-        """All that remains to be written."""
-        out = self._out
-        self._begins.append(out.length)
-        out.align()
-        sections = {"values": (out.length, len(self._begins))}
-        out.write(self._begins.tobytes())
-        self._begins = array("Q")
-        bits = max(_PARTS_BITS, sum(map(len, self._keys)).bit_length() - 1)
-        sections["keys"] = (out.length, 0)
-        kept, counts = list[Any](), list[Any]()
-        for part in range(len(self._keys)):
-            keys, entries_ = _merged(self._keys[part], self._entries[part])
-            self._keys[part], self._entries[part] = array("Q"), array("I")
-            first = part << bits - _PARTS_BITS
-            counts.append(
-                numpy.bincount(
-                    (keys >> numpy.uint64(64 - bits)).astype(numpy.int64) - first,
-                    minlength=1 << bits - _PARTS_BITS,
-                )
-            )
-            kept.append(entries_)
-            out.write(keys.tobytes())
-        sections["keys"] = (sections["keys"][0], sum(map(len, kept)))
-        sections["entries"] = (out.length, sections["keys"][1])
-        for each in kept:
-            out.write(each.tobytes())
-        out.align()
-        sections["starts"] = (out.length, (1 << bits) + 1)
-        starts = numpy.cumsum(numpy.concatenate([numpy.zeros(1, numpy.int64), *counts]))
-        out.write(starts.astype(numpy.uint32).tobytes())
-        out.align()
-        about = {
-            "version": VERSION,
-            "order": sys.byteorder,
-            "sections": sections,
-            "bits": bits,
-            "kinds": self._kinds,
-            "lengths": sorted(self._codes.lengths),
-            "heads": {head.hex(): longest for head, longest in self._codes.heads.items()},
-        }
-        said = json.dumps(about).encode()
-        out.write(said)
-        out.write(len(said).to_bytes(_LENGTH, "big"))
-        out.finish()
-
-
-def _fingerprint(key: bytes) -> int:
+def fingerprint(key: bytes) -> int:
+    """The number of a key."""
     return crc32(key) << 32 | crc32(key[::-1])
 
 
-def _merged(keys: "array[int]", entries_: "array[int]") -> tuple[Any, Any]:
-    """Sorted, each key once: with the first value that has it, and whether any begins so."""
-    numbers, found = numpy.frombuffer(keys, numpy.uint64), numpy.frombuffer(entries_, numpy.uint32)
-    if not len(numbers):
-        return numbers, found
-    order = numpy.argsort(numbers)
-    numbers, found = numbers[order], found[order]
-    firsts = numpy.flatnonzero(numpy.concatenate([[True], numbers[1:] != numbers[:-1]]))
-    begins = numpy.bitwise_or.reduceat(found & BEGINS, firsts)
-    # One less than none is more than all others.
-    values = numpy.minimum.reduceat((found >> 1) - numpy.uint32(1) & numpy.uint32(_NONE), firsts)
-    values = (values + numpy.uint32(1)) & numpy.uint32(_NONE)
-    return numbers[firsts], (values << numpy.uint32(1) | begins).astype(numpy.uint32)
+def unwritable(path: Path, error: OSError) -> SettingsError:
+    """What is told where such a file cannot be written, or read."""
+    return SettingsError(
+        f"What is made of long lists cannot be kept in {path.parent}: {error.strerror or error}.",
+        "Give this user a folder to write to, with room for some 100 bytes for each value.",
+    )
 
 
 class Stored(Sequence[Value]):
@@ -203,10 +105,10 @@ class Stored(Sequence[Value]):
         place, end = self._starts[bucket], self._starts[bucket + 1]
         if place == end:
             return 0
-        fingerprint = check << 32 | crc32(key[::-1])
+        number = check << 32 | crc32(key[::-1])
         keys = self._keys
         while place < end:
-            if keys[place] == fingerprint:
+            if keys[place] == number:
                 entry: int = self._entries[place]
                 return entry
             place += 1
@@ -237,15 +139,15 @@ def _about(file: IO[bytes]) -> dict[str, Any]:
     found = os.fstat(file.fileno())
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise DamagedError("It is another user's, or others may read or change it.")
-    digest, left = hashlib.blake2b(digest_size=_DIGEST), found.st_size - _DIGEST
-    while left > 0 and (piece := file.read(min(left, 1 << 20))):
+    digest, left = hashlib.blake2b(digest_size=DIGEST), found.st_size - DIGEST
+    while left > 0 and (piece := file.read(min(left, _PIECE))):
         digest.update(piece)
         left -= len(piece)
-    if left or file.read(_DIGEST) != digest.digest():
+    if left or file.read(DIGEST) != digest.digest():
         raise DamagedError("It is not what was written.")
-    file.seek(-_DIGEST - _LENGTH, os.SEEK_END)
-    length = int.from_bytes(file.read(_LENGTH), "big")
-    file.seek(-_DIGEST - _LENGTH - length, os.SEEK_END)
+    file.seek(-DIGEST - LENGTH, os.SEEK_END)
+    length = int.from_bytes(file.read(LENGTH), "big")
+    file.seek(-DIGEST - LENGTH - length, os.SEEK_END)
     about: dict[str, Any] = json.loads(file.read(length))
     if (about["version"], about["order"]) != (VERSION, sys.byteorder):
         raise DamagedError("It is of another version, or of another machine.")

@@ -16,6 +16,7 @@ from backend_adapter.api import (
     labels,
     models,
     operations,
+    receipts,
     responses,
     scrape,
     site,
@@ -65,12 +66,14 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
             pool = Pool(connections)
             telemetry = Telemetry(pool, tracing)
             guard = await asyncio.to_thread(Guard.read, settings.egress)
-            receipts = Receipts(database, settings.egress.receipts) if database else None
-            if receipts is not None:
-                stack.push_async_callback(receipts.close)
-            given = Services(settings, pool, database, telemetry, guard, int(time.time()), receipts)
+            kept = Receipts(database, settings.egress.receipts) if database else None
+            if kept is not None:
+                stack.push_async_callback(kept.close)
+            given = Services(settings, pool, database, telemetry, guard, int(time.time()), kept)
             app.state.services = given
             tasks = [asyncio.create_task(HealthMonitor(pool).run())]
+            if kept is not None:
+                tasks.append(asyncio.create_task(kept.run()))
             if watch is not None:
                 tasks.append(asyncio.create_task(watch.run(given.apply, settings)))
             yield
@@ -91,7 +94,7 @@ def create_app(settings: AdapterSettings, watch: Watch | None = None) -> FastAPI
     )
     app.add_middleware(RequestLog)
     app.add_middleware(Observer)
-    for part in (chat, completions, responses, embeddings, models):
+    for part in (chat, completions, responses, embeddings, models, receipts):
         app.include_router(
             part.router, prefix="/v1", dependencies=[Depends(CallerCheck(_identity))]
         )

@@ -204,7 +204,8 @@ class AdapterSettings(BaseModel):
     )
     database_url: DatabaseUrl | None = Field(
         None,
-        description="Where the adapter counts what users spend: sqlite:////path/to/file or "
+        description="Where the adapter keeps labels and receipts, and counts what users spend: "
+        "sqlite:////path/to/file or "
         "postgresql://user:password@host/database, which several adapters can share.",
     )
     egress: EgressSettings = Field(

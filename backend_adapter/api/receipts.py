@@ -65,6 +65,7 @@ async def body_of_receipt(request: Request, number: str) -> Response:
     body: dict[str, Any] = {
         "seq": found.seq,
         "body": _as_sent(found.body),
+        "pseudonyms": found.pseudonyms,
         "sha256": found.sha256,
         "kept_until": found.kept_until,
     }

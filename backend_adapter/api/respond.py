@@ -55,8 +55,9 @@ def _routing_error(request: Request, error: HTTPException) -> AdapterError:
     return RequestError(
         f"{what}: {error.detail}.",
         "The routes are POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, "
-        "POST /v1/embeddings, GET /v1/models, GET /v1/topology, GET /topology, GET /metrics, "
-        "GET /health, GET /ready and GET /install.",
+        "POST /v1/embeddings, GET /v1/models, GET /v1/topology, GET /v1/site/receipts, "
+        "GET /v1/site/receipts/SEQ/body, GET and PUT /v1/site/chats/CHAT, POST /v1/site/labels, GET /topology, "
+        "GET /metrics, GET /health, GET /ready and GET /install.",
         code="unknown_route",
         status=error.status_code,
     )

@@ -288,6 +288,7 @@ def test_every_error_code_there_is_has_a_label_or_ends_no_request_to_a_model() -
         "invalid_user_token",
         "missing_api_key",
         "receipt_body_changed",
+        "receipt_chain_broken",
         "request_too_large",
         "unknown_receipt",
         "unknown_route",

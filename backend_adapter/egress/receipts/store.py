@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,12 +41,13 @@ _PRUNE_EVERY_S = 3600.0
 
 @dataclass(frozen=True)
 class Body:
-    """A request's body as it left; `kept_until` as ISO 8601 in UTC."""
+    """A request's body as it left, and the pseudonyms in it; `kept_until` as ISO 8601 in UTC."""
 
     seq: int
     body: bytes
     sha256: str
     kept_until: str
+    pseudonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,7 @@ class Selection:
 class _Waiting:
     receipt: Receipt
     body: bytes | None
+    pseudonyms: Sequence[str]
     stored: "asyncio.Future[int | DatabaseError]"
 
 
@@ -111,10 +114,12 @@ class Receipts:
         """Take changed settings over."""
         self._settings = settings
 
-    async def append(self, receipt: Receipt, body: bytes | None) -> int:
+    async def append(
+        self, receipt: Receipt, body: bytes | None, pseudonyms: Sequence[str] = ()
+    ) -> int:
         """Store a receipt with the body that it tells of, and return its number once both are on the disk.
 
-        `body` is None where nothing left. Many at once are stored together. A caller that is cancelled while
+        `body` is None where nothing left; `pseudonyms` are those in it. Many at once are stored together. A caller that is cancelled while
         it waits has its receipt stored or not.
 
         Raises DatabaseError where it cannot be stored within ten seconds, after which it may be stored all
@@ -125,7 +130,7 @@ class Receipts:
             why = "is being closed" if self._closed else f"has {_MAX_WAITING} receipts waiting"
             raise _not_stored(f"the store {why}")
         stored: asyncio.Future[int | DatabaseError] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(receipt, body, stored))
+        self._waiting.append(_Waiting(receipt, body, pseudonyms, stored))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         try:
@@ -192,7 +197,9 @@ class Receipts:
 
         Raises DatabaseError, also where the kept body is not the one that the receipt tells of.
         """
-        found = select(BODIES.c.body, BODIES.c.kept_until, RECEIPTS.c.body_sha256)
+        found = select(
+            BODIES.c.body, BODIES.c.pseudonyms, BODIES.c.kept_until, RECEIPTS.c.body_sha256
+        )
         found = found.join(RECEIPTS, RECEIPTS.c.seq == BODIES.c.seq)
         found = found.where(BODIES.c.seq == seq, BODIES.c.kept_until > iso(datetime.now(UTC)))
         if user is not None:
@@ -207,7 +214,8 @@ class Receipts:
                     "See who can write the database of the adapter, and run 'hoheit receipts verify'.",
                     code="receipt_body_changed",
                 )
-            return Body(seq, body, row.body_sha256, row.kept_until)
+            pseudonyms = tuple(json.loads(row.pseudonyms))
+            return Body(seq, body, row.body_sha256, row.kept_until, pseudonyms)
         return None
 
     async def find(self, seq: int) -> Link | None:
@@ -303,7 +311,14 @@ class Receipts:
             previous = digest
             if each.body is not None and keeps:
                 until = iso(each.receipt.time + keeps)
-                bodies.append({"seq": seq, "body": each.body, "kept_until": until})
+                bodies.append(
+                    {
+                        "seq": seq,
+                        "body": each.body,
+                        "pseudonyms": json.dumps(each.pseudonyms, ensure_ascii=False),
+                        "kept_until": until,
+                    }
+                )
         if bodies:
             await connection.execute(insert(BODIES), bodies)
         await connection.execute(insert(RECEIPTS), rows)

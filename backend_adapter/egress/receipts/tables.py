@@ -37,6 +37,8 @@ BODIES = Table(
     METADATA,
     Column("seq", _SEQ, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
+    # Those that stand in it, as a JSON list, so that it can be shown which they are.
+    Column("pseudonyms", String, nullable=False),
     Column("kept_until", String, nullable=False),
 )
 _INDEXES = (

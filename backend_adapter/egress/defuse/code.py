@@ -16,14 +16,17 @@ DIVIDING = (
 )
 # What its page runs in a frame: fences of these languages, wherever they stand, and whole elements.
 _RUN = r"```(?=[ \t]{0,16}(?:html|css|javascript|js|svg|mermaid|vega)\b)"
+# (These only where an answer has no fence of backticks.)
 _ELEMENTS = r"<(?=/(?:html|script|style)>)"
 # Its page takes `<details>` out of an answer before it looks for fences, which may make one.
 _DETAILS = r"<(?=/?details)"
-_CLOSES_MATH = r"\$(?=\$)|(?<![^\n \t])\\(?=\]|end\{equation)"
+_CLOSES_MATH = r"\$(?=\$)|\\(?=\]|end\{equation)"
 
 FORBIDDEN = re.compile(f"{DIVIDING}|{_RUN}|{_ELEMENTS}", re.IGNORECASE)
 FORBIDDEN_BESIDE_TICKS = re.compile(f"{FORBIDDEN.pattern}|{_DETAILS}", re.IGNORECASE)
 FORBIDDEN_IN_MATH = re.compile(f"{FORBIDDEN.pattern}|{_DETAILS}|{_CLOSES_MATH}", re.IGNORECASE)
+ELEMENTS = re.compile(_ELEMENTS, re.IGNORECASE)
+DETAILS = re.compile(_DETAILS, re.IGNORECASE)
 # What such a thing begins with, and how long it can be.
 BEGINS = re.compile("[<`$\\\\{\u25c1]")
 LONGEST = 40

@@ -7,6 +7,7 @@ surely is gets one form of its fence.
 The rules are those of CommonMark 0.31, GFM, and Open WebUI 0.12.4 (marked with its own extensions).
 """
 
+import html
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ _TAG = 1024
 _ADDRESS = 2048
 LONGEST_HELD = 4096
 
-_SPECIAL = re.compile("[\n`\\\\<\\]$\u25c1]|~~~|\\{\\{|(?:https?|ftp)://|www\\.|//", re.IGNORECASE)
+_SPECIAL = re.compile("[\n`\\\\<\\]$&\u25c1]|~~~|\\{\\{|(?:https?|ftp)://|www\\.|//", re.IGNORECASE)
 _MAY_BE_SPECIAL = re.compile(r"(?:https?:?/?|htt?|h|ftp?:?/?|f|w{1,3}|/|\{|~~?)\Z", re.IGNORECASE)
 _PREFIX = re.compile(r"(?:[ \t]|>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t]))*")
 _MAY_BE_PREFIX = re.compile(r"[-*+]|[0-9]{1,9}[.)]?|`{1,2}|~{1,2}|:{1,3}")
@@ -46,6 +47,8 @@ _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _LINKING_COMMANDS = frozenset(
     ["href", "url", "includegraphics", "htmlData", "htmlClass", "htmlId", "htmlStyle"]
 )
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_MAY_BE_ENTITY = re.compile(r"&(?:#[0-9]{0,7}|#[xX][0-9a-fA-F]{0,6}|[A-Za-z][A-Za-z0-9]{0,30})?")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _CITATION_OPEN = re.compile(r"\[[0-9][^\[\]\n]*#[^\]\s,]*\Z")
 _OPENS_MATH = {"(": "\\)", "[": "\\]"}
@@ -103,7 +106,13 @@ class Defusing:
         """What was held back, at the end of the text."""
         if self._return:
             self._held, self._return = self._held + "\n", False
-        return self._run(over=True)
+        said = self._run(over=True)
+        if self._fence is None:
+            return said
+        # What is appended to a text that was cut off must not be read as the rest of the code.
+        closed = self._fence.before + " " * self._fence.indent + self._fence.run + "\n"
+        fresh, self._fence, self._fresh = self._fresh, None, True
+        return said + (closed if fresh else "\n" + closed)
 
     def _run(self, *, over: bool) -> str:
         text, at = self._held, 0
@@ -160,8 +169,8 @@ class Defusing:
         self._row = rest.startswith("|")
         self._say(prefix[0])
         if rest.startswith(":::"):
-            self._say("\\")
-            self._say(":::")
+            # An escape does not do: Open WebUI looks for it from the second character of a line on.
+            self._say(":" + ZERO_WIDTH + "::")
             return prefix.end() + 3
         return prefix.end()
 
@@ -176,8 +185,8 @@ class Defusing:
                 return fence.end()
             return fence.start()
         opened = _Fence(fence[0], parts[1].count(">"), len(parts[2]))
-        if (opened.indent > 3 or parts[2].strip()) and not self._empty_before:
-            # In a paragraph it would be no beginning of anything.
+        if not self._empty_before:
+            # In a paragraph some fences begin nothing; marked 9 takes all for a heading up to a line of dashes.
             self._say(opened.before.rstrip() + "\n")
         self._say(opened.before + parts[2] + opened.run + code.info(info))
         if stop < len(text):
@@ -191,7 +200,7 @@ class Defusing:
 
     def _code_line(self, text: str, at: int, over: bool, fence: _Fence) -> int | None:
         if not self._fresh:
-            return self._code(text, at, over)
+            return self._code(text, at, over, fence)
         begin = at
         for _ in range(fence.quotes):
             mark = re.compile(r" {0,3}>[ \t]?").match(text, begin)
@@ -230,7 +239,7 @@ class Defusing:
         self._say((fence.before.rstrip() if blank else fence.before) + lead)
         return content
 
-    def _code(self, text: str, at: int, over: bool) -> int | None:
+    def _code(self, text: str, at: int, over: bool, fence: _Fence) -> int | None:
         line_end = text.find("\n", at)
         stop = len(text) if line_end < 0 else line_end
         if line_end < 0 and not over:
@@ -244,7 +253,10 @@ class Defusing:
             if match.start() >= stop:
                 break
             ticks = self._ticked or "`" in text[at : match.start()]
-            if not self._display and not ticks and not code.FORBIDDEN.match(text, match.start()):
+            begins_details = code.DETAILS.match(text, match.start())
+            if begins_details and not ticks and not self._display:
+                continue
+            if code.ELEMENTS.match(text, match.start()) and fence.run[0] == "`":
                 continue
             end = min(match.end(), stop)
             self._said.append(text[said:end] + ZERO_WIDTH)
@@ -282,6 +294,8 @@ class Defusing:
             return self._bracket(text, at, over)
         if sign == "$":
             return self._dollar(text, at, over)
+        if sign == "&":
+            return self._entity(text, at, over)
         if sign == "~~~":
             self._say("\\~\\~\\~")
             return at + 3
@@ -353,8 +367,8 @@ class Defusing:
         return _CITATION_OPEN.search(self._line) is not None
 
     def _apart(self) -> None:
-        """Keeps a backtick that comes from one that stands before it, and from a backslash."""
-        if self._last in ("`", "\\"):
+        """Keeps a backtick that comes from what before it would make it none (for marked, a tilde does)."""
+        if self._last in ("`", "\\", "~"):
             self._say(ZERO_WIDTH)
 
     def _backslash(self, text: str, at: int, over: bool) -> int | None:
@@ -373,7 +387,8 @@ class Defusing:
                 self._display_open = False
             elif sign == "$":
                 self._closers.add("$")
-            elif sign == "<":
+            elif sign in "<:/" or (sign == "." and self._line[-5:-2].lower() == "www"):
+                # The server that looks for tags, and renderers that look for addresses, see no escapes.
                 self._say(ZERO_WIDTH)
             return at + 2
         command = _COMMAND.match(text, at, at + 24)
@@ -389,10 +404,19 @@ class Defusing:
             self._display_open = True
         elif command and command[1] == "end":
             self._display_open = False
-        if command:
-            self._say(command[1])
-            return command.end()
         return at + 1
+
+    def _entity(self, text: str, at: int, over: bool) -> int | None:
+        """A letter or a sign of an address that is written as an entity: some look for addresses afterwards."""
+        entity = _ENTITY.match(text, at)
+        if entity is None and not over and _MAY_BE_ENTITY.fullmatch(text, at):
+            return None
+        if entity is None:
+            self._say("&")
+            return at + 1
+        meant = html.unescape(entity[0])
+        self._say("\\" * (meant.isalnum() or meant in "/:.\\@") + entity[0])
+        return entity.end()
 
     def _dollar(self, text: str, at: int, over: bool) -> int | None:
         if at + 1 == len(text) and not over:
@@ -505,7 +529,7 @@ class Defusing:
         if end is None and blank < 0 and len(window) < _TAG and not over:
             return None
         if end is None or not tags.TAG.fullmatch(window, 0, end.end()):
-            self._say("\\<")
+            self._say("\\<" + ZERO_WIDTH)
             return at + 1
         then = at + end.end()
         closes = text[at + 1] == "/"

@@ -369,11 +369,18 @@ class Tracer:
         table = None if node.db else scope.table(node.name)
         if table is not None:
             return _Source(alias, "", self._table(table).named(names))
-        relation = self._relations.get(node.db, node.name)
+        relation = self._relations.get(self._spelled(node.args.get("db")), self._spelled(node.this))
         if relation is None:
             return _Source(alias, node.db, _unknown(UNTRACED, names))
         outputs = self._view(relation) if relation.is_view else _outputs(relation)
         return _Source(alias, node.db, outputs.named(names), relation.hidden)
+
+    def _spelled(self, name: exp.Expr | None) -> str:
+        """A name as the engine looks for it: PostgreSQL makes small letters of what is not quoted."""
+        if name is None:
+            return ""
+        small = self._dialect == "postgres" and not name.args.get("quoted")
+        return name.name.lower() if small else name.name
 
     def _view(self, relation: Relation) -> Outputs:
         """What the view's own query gives, under the names that the database has for its columns."""

@@ -384,7 +384,7 @@ def test_what_is_made_of_unlabelled_columns_is_not_labelled(town: Database, sql:
 
 def test_deep_and_long_statements_are_followed(town: Database) -> None:
     sql = "SELECT city FROM citizens"
-    for _ in range(20):
+    for _ in range(10):
         sql = f"SELECT city FROM ({sql})"
     assert kinds(town, sql) == ["-"]
     wide = " UNION ALL ".join(["SELECT city FROM citizens"] * 50)

@@ -310,7 +310,7 @@ def _payment() -> Iterator[Identifier]:
         re.compile(
             r"(?<![\w.,/-])(?:(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6\d{3}|35\d{2})([ -]?)\d{4}\1\d{4}\1\d{4}"
             r"|3[47]\d{2}([ -]?)\d{6}\2\d{5}|3(?:0[0-5]|[68]\d)\d([ -]?)\d{6}\3\d{4}"
-            r"|(?:50|5[6-9]|6\d)\d{10,11}|4\d{12})(?![\w/-]|[.,]\d)"
+            r"|(?:50|5[6-9]|6\d)\d{10,11}|4\d{12}|4\d{18}|(?:2131|1800)\d{11})(?![\w/-]|[.,]\d)"
         ),
         Words("kreditkarte", "credit", " card", "visa", "mastercard", "amex", "american express", "maestro",
               "discover", "diners", " jcb", " cc ", "kartennummer", "karten-nr", "karte"),

@@ -2,7 +2,7 @@
 
 `first_names.txt` has a first name and its gender (f, m, u for both) in each line; `ambiguous_names.txt` those of them
 that are words, places or products as well; `surnames.txt` frequent surnames; `common_words.txt` what begins with a
-capital letter and is no name, most of it German nouns, months, towns and the words that sentences begin with.
+capital letter and is no name, most of it German nouns; `towns.txt` places; `stop_words.txt` what sentences begin with.
 """
 
 from functools import cache
@@ -14,10 +14,16 @@ Gender: TypeAlias = Literal["f", "m", "u"]
 # Nouns are made of these without end; a surname of that form is in the list of surnames.
 _ENDINGS = (
     "heit", "keit", "schaft", "tion", "tionen", "tät", "täten", "ismus", "ung", "ungen", "nisse", "innen", "amt", "ämter",
-    "straße", "strasse", "gasse", "allee", "platz", "ring", "weg", "liste", "nummer", "gebühr", "akte", "frist", "haus",
-    "recht", "gesetz", "ness", "ment", "ments", "ship", "ing", "ability", "ology", "kasse", "stelle", "kunde", "ware",
-    "werk", "ordner", "fläche", "plan", "preis", "zahl", "zeit", "jahr", "tag", "wert", "bank", "verein", "verband",
-    "gruppe", "schule", "schein", "betrag", "konto", "daten", "kosten", "steuer", "beleg", "brief", "buch",
+    "straße", "strasse", "gasse", "allee", "liste", "nummer", "gebühr", "akte", "frist", "gesetz", "ness", "ments",
+    "ability", "ology", "kasse", "stelle", "verein", "verband", "gruppe", "schule", "schein", "betrag", "konto",
+    "daten", "kosten", "steuer", "beleg",
+)  # fmt: skip
+# Both nouns and surnames end with these.
+_DOUBTFUL_ENDINGS = (
+    "ing", "haus", "plan", "buch", "jahr", "tag", "bank", "werk", "preis", "ring", "weg", "brief", "zeit", "wert", "zahl",
+    "kunde", "ware", "recht", "platz", "ment", "ship", "ordner", "fläche", "erei", "meister", "anwalt", "arzt", "leiter",
+    "berater", "führer", "lehrer", "besitzer", "inhaber", "händler", "markt", "hof", "shop", "ei", "ung", "or", "ist", "ion",
+    "ent", "ant", "ie", "ik", "ur", "age", "anz", "enz",
 )  # fmt: skip
 
 
@@ -49,7 +55,19 @@ def surnames() -> frozenset[str]:
 @cache
 def common_words() -> frozenset[str]:
     """What is no name, though it begins with a capital letter."""
-    return frozenset(_lines("common_words.txt"))
+    return frozenset(_lines("common_words.txt")) | towns() | stop_words()
+
+
+@cache
+def towns() -> frozenset[str]:
+    """Places, of which some are surnames too."""
+    return frozenset(_lines("towns.txt"))
+
+
+@cache
+def stop_words() -> frozenset[str]:
+    """What sentences begin with, and no name is."""
+    return frozenset(_lines("stop_words.txt"))
 
 
 @cache
@@ -84,20 +102,25 @@ def is_common(word: str) -> bool:
     return _is_common(word.title() if word.isupper() else word)
 
 
-@cache
-def _endings_by_length() -> tuple[str, ...]:
-    return tuple(sorted(_ENDINGS, key=len, reverse=True))
+def is_doubtful(word: str) -> bool:
+    """Whether it may be a noun: too likely for a first name that is not listed."""
+    return word.isupper() or is_common(word) or word.lower().endswith(_DOUBTFUL_ENDINGS)
+
+
+def is_surname_after_first(word: str) -> bool:
+    """Whether a word may be the surname after a first name: a frequent one or a place's may, a mere noun may not."""
+    return is_surname(word) or word in towns() or not is_common(word)
 
 
 def _is_common(word: str) -> bool:
     if word in common_words():
         return True
-    if "-" in word:
-        return any(_is_common(part) for part in word.split("-"))
-    if is_surname(word) or word in first_names():
+    if is_surname(word) or gender_of_first(word) is not None:
         return False
+    if "-" in word:
+        return any(_is_common(part) and not is_surname(part) for part in word.split("-"))
     lower = word.lower()
-    if len(lower) > 6 and lower.endswith(_endings_by_length()):
+    if len(lower) > 6 and lower.endswith(_ENDINGS):
         return True
     # A compound noun: Wohngeldantrag.
     nouns = _lower_nouns()

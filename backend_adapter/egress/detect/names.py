@@ -17,7 +17,10 @@ from backend_adapter.egress.detect.lexicon import (
     first_names,
     gender_of_first,
     is_common,
+    is_doubtful,
     is_surname,
+    is_surname_after_first,
+    stop_words,
     surnames,
 )
 from backend_adapter.egress.detect.scan import Scan
@@ -44,7 +47,7 @@ _TITLES: dict[str, Literal["f", "m", None]] = {
     "Mrs": "f", "Ms": "f", "Miss": "f", "Mx": None, "Dr": None, "Prof": None, "Professor": None, "Professorin": "f",
     "Doktor": None, "Familie": None, "Fam": None, "Eheleute": None, "Ehepaar": None, "Madame": "f", "Mme": "f",
     "Monsieur": "m", "Signor": "m", "Signora": "f", "Señor": "m", "Señora": "f", "Rechtsanwalt": "m", "Rechtsanwältin": "f",
-    "Dipl": None, "Ing": None, "Mag": None, "Kollege": "m", "Kollegen": "m", "Kollegin": "f", "Bürgermeister": "m",
+    "Dipl": None, "Univ": None, "Ing": None, "Mag": None, "Kollege": "m", "Kollegen": "m", "Kollegin": "f", "Bürgermeister": "m",
     "Bürgermeisterin": "f", "Oberbürgermeister": "m", "Oberbürgermeisterin": "f", "Richterin": "f", "Pfarrer": "m",
     "Pfarrerin": "f", "Staatsanwalt": "m", "Staatsanwältin": "f", "Amtsleiter": "m", "Amtsleiterin": "f", "Stadtrat": "m",
     "Stadträtin": "f", "Zeuge": "m", "Zeugin": "f", "Kommissar": "m", "Kommissarin": "f", "Pastor": "m", "Pastorin": "f",
@@ -94,11 +97,30 @@ _SURNAME_BEFORE = re.compile(
     rf"[{_UPPER}](?:\w|['’]|-(?=[{_UPPER}]))+), ?$"
 )
 _GIVEN_AFTER = re.compile(rf"(?: [{_UPPER}][\w-]+\.?)?(?=[ \t]*(?:[\n|;)\t\"'<,./(–-]|$| \())")
-_TITLE_AT = re.compile(r"(?:Herrn?|Frau|Fr\.|Hr\.|Mrs?\.?|Ms\.?|Dr\.?|Prof\.?|Familie)(?= )")
+# Two words before a surname: the second may be a first name.
+_UNLISTED_BEFORE = re.compile(
+    rf"(?:(?<!\w)(?P<before>\w+)[ \n])?(?<![\w.-])(?P<first>[{_UPPER}][a-zà-öø-ÿāčćđęěğılłńőřśšșțůűýžź]{{2,}}) $"
+)
+_TITLE_AT = re.compile(
+    r"(?:(?:Herrn?|Frau|Fr\.|Hr\.|Mrs?|Ms|Miss|Dr|Prof|Univ|Dipl|Ing|Mag|Familie)(?!\w)\.?(?:-(?:Ing|Kfm|Inform|Psych)\.)?[ \t\u00a0]{0,2}){1,6}"
+)
 _COMMA_GIVEN = re.compile(rf", ?(?=[{_UPPER}])")
 _LETTERS = re.compile(r"[^\W\d_][\w’'-]*")
 _INITIAL_BEFORE = re.compile(rf"(?<!\w)[{_UPPER}]\. ?$")
 _GREETED_BEFORE = re.compile(r"(?<!\w)(?:hallo|hi|hey|liebe|lieber|dear|hello|moin|servus) $")
+# Those say nothing by themselves.
+_WORDS_AND_SURNAMES = frozenset(
+    "Koch Bauer Richter Schneider Fischer König Kaiser Winter Sommer Stein Berg Wolf Vogel Fuchs Jäger Graf Horn Engel Busch "
+    "Bach Brand Stahl Sturm Stock Kern Herbst Herzog Ritter Blank Block Link Reich Bischoff Bishop Young Long Little White "
+    "Black Green Brown Gray Hill Wood Woods Stone Rice Cook Baker Carpenter Porter Hunter Fisher Knight Bell Day King Price "
+    "Ward West Rose Groß Klein Lang Lange Kurz Jung Weiß Schwarz Braun Roth Sauer Scharf Stark Schön Fröhlich Freund Mann "
+    "Meister Müllner Schuster Schreiber Schreiner Zimmer Zimmermann Kaufmann Schütz Schütze Jordan Grant Ford Marshall Foster "
+    "Parker Turner Walker Taylor Carter Cooper Mills Wells Fields Ray Dean Warren Franklin Lincoln Austin Jackson Washington "
+    "Hamilton Marx Metzger Förster Köster Küster Probst Vogt Krieger Krone Krause Kluge Hammer Nagel Löffler Singer Springer "
+    "Maurer Binder Reiter Wirth Adler Hahn Hirsch Kraus Link Holz Wahl Will Witt Rau Ruf Ernst Frank Otto Martin Simon Roman Costa "
+    "Romano Leone Silva Santos Blanco Rubio Gil Baran Can Kara Kaya Bulut Baum Bader Bock Buck Barth Brandt Heller Hummel Kiss "
+    "Lane Park Choi Abbott Barber Brewer Fuller Gardner Weaver Wheeler Day Power Powell Bond Case Cross Field Glass Mason Page".split()  # noqa: SIM905
+)
 # Ends of surnames that no noun has, after which an s is a genitive's.
 _GENITIVE_STEMS = ("mann", "müller", "mueller", "meier", "meyer", "maier", "mayer", "bauer", "berger", "berg", "stein", "huber",
                    "schmidt", "schmid", "ski", "czyk", "wski", "hardt", "ner", "ler", "dorf", "bach", "ow", "witz", "vic", "ić")  # fmt: skip
@@ -111,7 +133,9 @@ _CLOSING = re.compile(
 _SIGNED = re.compile(
     r"(?<!\w)(?:i\. ?A\.|i\. ?V\.|gez\.|ppa\.|signed|Signed(?: by)?:?|Unterzeichnet(?: von)?:?|geb\.|geborene|née)[ \t\n]{1,3}(?=[A-ZÀ-ÖØ-ÞĀ-Ž])"
 )
-_LINE_END = re.compile(r"[ \t]*(?:[,.]?[ \t]*(?:\r?\n|$)|\(|[-–|/])")
+_LINE_END = re.compile(
+    r"(?:,? (?:B\.? ?(?:Sc|A|Eng)|M\.? ?(?:Sc|A|Eng)|LL\. ?[BM]|MBA|MD|DDS|DVM|PhD|Ph\.D|Jr|Sr|II|III|IV)\.?)*[ \t]*(?:[,.]?[ \t]*(?:\r?\n|$)|\(|[-–|/])"
+)
 
 
 class Name(NamedTuple):
@@ -177,7 +201,7 @@ def name_at(text: str, start: int, end: int) -> Name | None:
     begin = _after_titles(text, titled.end()) if titled else start
     if titled and text[begin : begin + 1] == " ":
         begin += 1
-    name = _read(text, begin, sure=True)
+    name = _read(text, begin, sure=True, titled=titled is not None)
     if name is None or name.end > end:
         return None
     # Weißmüller, Jörg.
@@ -186,7 +210,12 @@ def name_at(text: str, start: int, end: int) -> Name | None:
         and gender_of_first(text[name.last : name.end]) is None
     ):
         rest = _read(text, given.end(), sure=True)
-        if rest is not None and rest.end <= end and gender_of_first(text[rest.last : rest.end]):
+        if (
+            rest is not None
+            and rest.end <= end
+            and gender_of_first(text[rest.last : rest.end])
+            and _GIVEN_AFTER.match(text, rest.end)
+        ):
             return Name(name.start, rest.end, name.last)
     return name
 
@@ -196,14 +225,20 @@ def _known() -> frozenset[str]:
     """All words that a name may begin with or be announced by."""
     names = first_names()
     capitals = {name.upper() for name in names if len(name) > 2}
-    return frozenset({*names, *capitals, *_TITLES, *_ROLES, *_GREETINGS})
+    return frozenset({*names, *capitals, *_TITLES, *_ROLES, *_GREETINGS, *_sure_surnames()})
+
+
+@cache
+def _sure_surnames() -> frozenset[str]:
+    """Surnames that are no words besides."""
+    return surnames() - common_words() - _WORDS_AND_SURNAMES
 
 
 def _begins(text: str, start: int, word: str) -> Name | None:
     """The name that this word begins or announces."""
     after = start + len(word)
     if word in _TITLES:
-        return _titled(text, _after_titles(text, after))
+        return _titled(text, start, _after_titles(text, after))
     if word in _GREETINGS:
         return _greeted(text, after)
     if word in _ROLES:
@@ -215,7 +250,7 @@ def _begins(text: str, start: int, word: str) -> Name | None:
         if gender_of_first(word) is None:
             return None
     if gender_of_first(word) is None:
-        return None
+        return _after_unlisted(text, start, after) if word in _sure_surnames() else None
     if text[start - 1 : start] == " " and _SAINTS.search(text[max(start - 10, 0) : start]):
         return None
     name = _surname_first(text, start, after) or _full(text, start, word)
@@ -223,6 +258,20 @@ def _begins(text: str, start: int, word: str) -> Name | None:
         greeted = _GREETED_BEFORE.search(text[max(start - 8, 0) : start])
         return Name(start, after, start) if greeted else None
     return name
+
+
+def _after_unlisted(text: str, start: int, after: int) -> Name | None:
+    """A frequent surname after a word that is a first name, as far as one can tell."""
+    before = _UNLISTED_BEFORE.search(text[max(start - 40, 0) : start])
+    if before is None or _NO_PERSON.match(text, after):
+        return None
+    first = before["first"]
+    if is_doubtful(first) or first in _TITLES or first in _ROLES or is_surname(first):
+        return None
+    if (before["before"] or "").lower() in _ARTICLES:
+        return None
+    begin = start - (before.end() - before.start("first"))
+    return Name(begin, _without_ending(text, start, after), start)
 
 
 def _after_titles(text: str, position: int) -> int:
@@ -236,11 +285,16 @@ def _after_titles(text: str, position: int) -> int:
     return position
 
 
-def _titled(text: str, position: int) -> Name | None:
+def _titled(text: str, start: int, position: int) -> Name | None:
     following = _NEXT.match(text, position)
     if following is None:
         return None
-    return _read(text, following.end("gap"), sure=True)
+    if following["word"] and is_common(following["word"]):
+        # The woman, not Mrs: what follows an article is no title.
+        before = text[max(start - 8, 0) : start].rsplit(None, 1)
+        if before and before[-1].lower() in _ARTICLES:
+            return None
+    return _read(text, following.end("gap"), sure=True, titled=True)
 
 
 def _greeted(text: str, position: int) -> Name | None:
@@ -248,7 +302,7 @@ def _greeted(text: str, position: int) -> Name | None:
     if following is None or not following["word"] or "\n" in following["gap"]:
         return None
     word, start = following["word"], following.start("word")
-    if word in _TITLES or word in _ROLES or is_common(word):
+    if word in _TITLES or word in _ROLES or (is_common(word) and gender_of_first(word) is None):
         return None
     if gender_of_first(word) is None:
         ends = text[following.end() : following.end() + 1] in (",", "!", "\n", "")
@@ -273,15 +327,20 @@ def _full(text: str, start: int, word: str) -> Name | None:
     return name
 
 
-def _read(text: str, start: int, *, sure: bool) -> Name | None:
-    """Reads a name from here on; `sure` where something says that there is one, so that a word alone may be it."""
+def _read(text: str, start: int, *, sure: bool, titled: bool = False) -> Name | None:
+    """Reads a name from here on; `sure` where something says that there is one, so that a word alone may be it.
+
+    After a title it is one even if it has the form of a noun.
+    """
     read: _Read | None = None
     match = _FIRST_PART.match(text, start)
     position = start
     while match is not None and (read is None or read.words < _PARTS):
         begin = match.start("word") if match["word"] else match.end() - len(_part(match))
         if match["word"]:
-            if not _may_follow(text, match, read, sure=sure):
+            if position > start and _NO_PERSON.match(text, position):
+                return None
+            if not _may_follow(text, match, read, sure=sure, titled=titled):
                 break
             read = read or _Read(start, start, start)
             read.words += 1
@@ -310,8 +369,16 @@ def _part(match: re.Match[str]) -> str:
     return match["initial"] or match["particle"] or ""
 
 
-def _may_follow(text: str, match: re.Match[str], read: _Read | None, *, sure: bool) -> bool:
+def _may_follow(
+    text: str, match: re.Match[str], read: _Read | None, *, sure: bool, titled: bool
+) -> bool:
     word = match["word"]
+    if titled:
+        is_noun = word in stop_words() or word in _ROLES
+    elif read is not None and read.firsts and word not in stop_words():
+        is_noun = not is_surname_after_first(word)
+    else:
+        is_noun = is_common(word)
     if not word.replace("-", "").replace("'", "").replace("’", "").isalpha():
         return False
     if "\n" in (match.groupdict().get("gap") or "") and not (
@@ -324,15 +391,15 @@ def _may_follow(text: str, match: re.Match[str], read: _Read | None, *, sure: bo
         return False
     first = gender_of_first(word) is not None
     if read is None or read.words == 0:
-        return not is_common(word) or (first and not sure)
+        return not is_noun or (first and not sure)
     if read.done:
         # Only what is certainly one more surname: García López.
         return (
-            is_surname(word)
-            and not is_common(word)
+            not is_common(word)
+            and (is_surname(word) or (read.firsts > 0 and not is_doubtful(word)))
             and (read.firsts > 0 or not is_surname(text[read.last : read.end]))
         ) or (sure and read.firsts == 0 and read.words == 1 and _is_unknown_first(text, read, word))
-    return first or not is_common(word)
+    return first or not is_noun
 
 
 def _is_unknown_first(text: str, read: _Read, word: str) -> bool:

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from itertools import chain
 
 from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.found import Found
 from backend_adapter.egress.naming import dates, iban, tokens
 from backend_adapter.egress.naming.codes import (
     ALPHABET,
@@ -30,6 +31,8 @@ __all__ = ["ALPHABET", "Pseudonyms"]
 
 _COUNTRY_CODE = "49"
 _NOT_DIGITS = re.compile(r"[^\d+]")
+# How an account number begins, which is cheap to tell.
+_ACCOUNT = re.compile(r"[A-Za-z]{2}\W?\d\W?\d")
 _STREET = re.compile(r"str\b", re.IGNORECASE)
 
 
@@ -54,7 +57,7 @@ class Pseudonyms:
         self._written = {_plain(name) for name in self._values}
         self._texts = Texts()
         self._shift: timedelta | None = None
-        self._restorable: Restorable | None = None
+        self._restorable = Restorable(self._values)
 
     @property
     def values(self) -> dict[str, str]:
@@ -67,14 +70,22 @@ class Pseudonyms:
 
     @property
     def restorable(self) -> Restorable:
-        """What they are now, to be restored: one for all places of an answer."""
-        if self._restorable is None:
-            self._restorable = Restorable(self._values)
+        """All of them, to be restored: one for all places of an answer."""
         return self._restorable
 
-    def own(self, text: str) -> list[tuple[int, int]]:
-        """Where in a text pseudonyms of values here stand: begin and end of each."""
-        return [(place.start, place.end) for place in self.restorable.places(text)]
+    def others(self, text: str, found: list[Found]) -> list[Found]:
+        """Of what was found in a text that which is not within a pseudonym of a value here.
+
+        A date that was shifted may be a date that the site knows, and a part of an account number a number.
+        """
+        if not found or not self._restorable:
+            return found
+        own = list(self._restorable.places(text))
+        return [
+            each
+            for each in found
+            if not any(place.start <= each.start and each.end <= place.end for place in own)
+        ]
 
     def of(
         self,
@@ -97,7 +108,7 @@ class Pseudonyms:
             name = self._new(kind, same, value, gender)
             self._by_value[same] = name
             self._values[name] = value
-            self._restorable = None
+            self._restorable.add(name, value)
         said = _styled(name, kind, value, written)
         self._written.add(_plain(said))
         return said
@@ -186,7 +197,8 @@ def _number(value: str) -> str:
 
 def _plain(written: str) -> str:
     """The same for one pseudonym in capital letters, or an account number in groups."""
-    return (iban.compact(written) if iban.is_iban(written) else written).casefold()
+    is_account = _ACCOUNT.match(written) is not None and iban.is_iban(written)
+    return (iban.compact(written) if is_account else written).casefold()
 
 
 def _kind_of(name: str) -> Kind:

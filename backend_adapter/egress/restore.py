@@ -14,6 +14,8 @@ from backend_adapter.egress.urls import Addresses
 
 # A letter or digit before it makes it a part of something else.
 _ALONE = r"(?<![^\W_])"
+# Every pseudonym has one, and most text has none.
+_DIGIT = re.compile(r"[0-9]")
 # How many characters before a place matter to what it is.
 _LOOKED_BACK = 2
 
@@ -29,25 +31,34 @@ class Place(NamedTuple):
 class Restorable:
     """What each pseudonym of a request stands for, ready to be searched for: one for all places of an answer.
 
-    Not changed by what `values` gets later. Raises ValueError for what is no pseudonym.
+    Raises ValueError for what is no pseudonym.
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._tokens: dict[str, str] = {}
         self._ibans: dict[str, str] = {}
         self._days: dict[date, date] = {}
+        self._countries = frozenset[tuple[str, int]]()
+        self._longest_code = 0
+        self._search = _search(has_tokens=False, has_dates=False, countries=self._countries)
         for name, value in values.items():
-            if (key := tokens.key_of(name)) is not None:
-                self._tokens[key] = value
-            elif (day := _iso(name)) is not None and (meant := dates.read(value)) is not None:
-                self._days[day] = meant.days[0]
-            elif iban.is_iban(name):
-                self._ibans[name.lower()] = value
-            else:
-                raise ValueError(f"no pseudonym: {name!r}")
-        self._longest_code = max((len(key) - key.index("-") - 1 for key in self._tokens), default=0)
-        countries = frozenset((name[:2], len(name)) for name in self._ibans)
-        self._search = _search(bool(self._tokens), bool(self._days), countries)
+            self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        """One more. Raises ValueError."""
+        if (key := tokens.key_of(name)) is not None:
+            self._tokens[key] = value
+            self._longest_code = max(self._longest_code, len(key) - key.index("-") - 1)
+        elif (day := _iso(name)) is not None and (meant := dates.read(value)) is not None:
+            self._days[day] = meant.days[0]
+        elif iban.is_iban(name):
+            self._ibans[name.lower()] = value
+            self._countries |= {(name[:2], len(name))}
+        else:
+            raise ValueError(f"no pseudonym: {name!r}")
+        self._search = _search(
+            has_tokens=bool(self._tokens), has_dates=bool(self._days), countries=self._countries
+        )
 
     def __bool__(self) -> bool:
         return bool(self._tokens or self._ibans or self._days)
@@ -66,6 +77,8 @@ class Restorable:
 
     def first(self, text: str, folded: str, begin: int, limit: int | None = None) -> Place | None:
         """The first one from there on that begins before `limit`; `folded` is the folded text."""
+        if _DIGIT.search(folded, begin) is None:
+            return None
         while (match := self._search.whole.search(folded, begin)) is not None:
             if limit is not None and match.start() >= limit:
                 return None
@@ -181,7 +194,7 @@ class _Search(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _search(has_tokens: bool, has_dates: bool, countries: frozenset[tuple[str, int]]) -> _Search:
+def _search(*, has_tokens: bool, has_dates: bool, countries: frozenset[tuple[str, int]]) -> _Search:
     named: list[tuple[str, Shape]] = []
     if has_tokens:
         named.append((r"(?P<token>{})", tokens.SHAPE))

@@ -16,7 +16,7 @@ from backend_adapter.egress.forms import Kind
 ALPHABET = "23456789BCDFGHJKLMPQRTVWXZ"
 SHORTEST, LONGEST = 3, 8
 # How many codes of one length are tried before a longer one is.
-_TRIES = 24
+_TRIES = 8
 
 # What is known of a person, for the pronouns and endings that German and English choose by it.
 Gender: TypeAlias = Literal["f", "m"]

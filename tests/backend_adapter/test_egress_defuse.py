@@ -478,7 +478,7 @@ SHOWN = [
     ("```mermaid\ngraph\n```\n", "```text\ngraph\n```\n"),
     ("```js\nx\n```\n", "```ecmascript\nx\n```\n"),
     ("```\n<think>\n```", "```\n<\u200bthink>\n```"),
-    ("nie geschlossen ` hier", "nie geschlossen \\` hier"),
+    ("nie geschlossen ` hier", "nie geschlossen \u02cb hier"),
     ("> ```\ncode", "> ```\n> ```\n\ncode"),
     ("a\r\nb\rc", "a\nb\nc"),
     ("```py\nx", "```py\nx\n```\n"),

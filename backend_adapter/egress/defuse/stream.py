@@ -23,8 +23,12 @@ _TAG = 1024
 _ADDRESS = 2048
 LONGEST_HELD = 4096
 
-_SPECIAL = re.compile("[\n`\\\\<\\]$&\u25c1]|~~~|\\{\\{|(?:https?|ftp)://|www\\.|//", re.IGNORECASE)
-_MAY_BE_SPECIAL = re.compile(r"(?:https?:?/?|htt?|h|ftp?:?/?|f|w{1,3}|/|\{|~~?)\Z", re.IGNORECASE)
+_SPECIAL = re.compile(
+    "[\n`\\\\<\\]$&\u25c1]|~~~|:::|\\{\\{|(?:https?|ftp)://|www\\.|//", re.IGNORECASE
+)
+_MAY_BE_SPECIAL = re.compile(
+    r"(?:https?:?/?|htt?|h|ftp?:?/?|f|w{1,3}|/|\{|~~?|::?)\Z", re.IGNORECASE
+)
 _PREFIX = re.compile(r"(?:[ \t]|>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t]))*")
 _MAY_BE_PREFIX = re.compile(r"[-*+]|[0-9]{1,9}[.)]?|`{1,2}|~{1,2}|:{1,3}")
 _FENCE_PREFIX = re.compile(
@@ -42,7 +46,10 @@ _MAY_BE_WORDS = re.compile(r"[ \t]+(?:[^\s<]+[ \t]*)?")
 _ADDRESS_END = re.compile(r"[\s<]")
 _TRAILING = re.compile(r"""[)\]}.,;:!?"'*_~]+\Z""")
 # What of an address is shown as code: nothing that could end code, a cell or a formula.
-_SHOWN = re.compile(r"""(?:\\(?!.))?[^\s<>"'`|\[\](){}*\\$^]+""")
+_SHOWN = re.compile(r"""[^\s<>"'`|\[\](){}*~\\$^]+""")
+# What a backtick becomes that is none of code: marked counts even those that are escaped.
+_GRAVE = "\u02cb"
+_EMPHASIS = frozenset("*_~[<")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _LINKING_COMMANDS = frozenset(
     ["href", "url", "includegraphics", "htmlData", "htmlClass", "htmlId", "htmlStyle"]
@@ -88,6 +95,8 @@ class Defusing:
         self._piped_now = self._piped = self._table = False
         # Of the paragraph: what would close a formula that may be open.
         self._closers: set[str] = set()
+        # What emphasis, links and tags may have begun with.
+        self._seen: set[str] = set()
         # Of the whole: whether a formula that began before may end within code.
         self._display = False
         self._display_open = False
@@ -136,6 +145,7 @@ class Defusing:
             self._said.append(text)
             self._line = (self._line + text)[-512:]
             self._last = text[-1]
+            self._seen |= _EMPHASIS.intersection(text)
 
     # Lines
 
@@ -168,10 +178,6 @@ class Defusing:
         self._fresh = False
         self._row = rest.startswith("|")
         self._say(prefix[0])
-        if rest.startswith(":::"):
-            # An escape does not do: Open WebUI looks for it from the second character of a line on.
-            self._say(":" + ZERO_WIDTH + "::")
-            return prefix.end() + 3
         return prefix.end()
 
     def _fence_line(self, text: str, prefix: str, fence: re.Match[str], stop: int) -> int:
@@ -181,7 +187,7 @@ class Defusing:
         if parts is None or (fence[0][0] == "`" and "`" in info):
             self._say(prefix)
             if parts is None:
-                self._say("".join("\\" + each for each in fence[0]))
+                self._say(_GRAVE * len(fence[0]) if fence[0][0] == "`" else "\\~" * len(fence[0]))
                 return fence.end()
             return fence.start()
         opened = _Fence(fence[0], parts[1].count(">"), len(parts[2]))
@@ -194,6 +200,7 @@ class Defusing:
             stop += 1
         self._fence, self._fresh, self._ticked, self._line = opened, True, False, ""
         self._closers.clear()
+        self._seen.clear()
         self._piped = self._piped_now = self._table = False
         self._display = self._display or self._display_open
         return stop
@@ -296,6 +303,10 @@ class Defusing:
             return self._dollar(text, at, over)
         if sign == "&":
             return self._entity(text, at, over)
+        if sign == ":::":
+            # An escape does not do: Open WebUI looks for such a block from a second character on.
+            self._say(":" + ZERO_WIDTH + "::")
+            return at + 3
         if sign == "~~~":
             self._say("\\~\\~\\~")
             return at + 3
@@ -313,6 +324,7 @@ class Defusing:
         self._empty_before = not self._line.strip("> \t")
         if self._empty_before:
             self._closers.clear()
+            self._seen.clear()
             self._table = False
         elif "|" in self._line and _DELIMITERS.fullmatch(self._line):
             self._table = True
@@ -340,20 +352,25 @@ class Defusing:
         ):
             return None
         if closing is None or (closing.end() == _SPAN and line_end < 0):
-            self._say("\\`" * len(run))
+            self._say(_GRAVE * len(run))
             return run_end
         content = line[len(run) : closing.start()]
         if self._is_doubtful(content):
             within = Defusing()
             within._hosts, within._fresh, within._line = self._hosts, False, self._line
             within._row, within._table, within._closers = self._row, self._table, self._closers
-            self._say("\\`" * len(run))
+            within._seen = self._seen
+            self._say(_GRAVE * len(run))
             self._say(within.feed(content) + within.end())
-            self._say("\\`" * len(run))
+            self._say(_GRAVE * len(run))
         else:
+            if "`" in content:
+                self._closers |= {"*", "_"}
             self._piped_now = self._piped_now or _CUTS_CELL.search(content) is not None
             self._apart()
+            seen = set(self._seen)
             self._say(run + code.broken(content, code.FORBIDDEN) + run)
+            self._seen = seen
         return at + closing.end()
 
     def _is_doubtful(self, content: str) -> bool:
@@ -361,6 +378,12 @@ class Defusing:
         if (self._row or self._table) and _CUTS_CELL.search(content):
             return True
         if any(each in content for each in self._closers - {"$"}):
+            return True
+        # marked ends what is struck out within code, and emphasis where it takes code for something else.
+        if "~" in content and "~" in self._seen:
+            return True
+        masked = ("[" in self._seen and "](" in content) or ("<" in self._seen and ">" in content)
+        if (masked or "`" in content) and self._seen & {"*", "_"} & set(content):
             return True
         if "$" in self._closers and re.search(r"\$(?![A-Za-z0-9])", content):
             return True
@@ -375,6 +398,9 @@ class Defusing:
         if len(text) - at < 3 and not over:
             return None
         sign = text[at + 1 : at + 2]
+        if sign == "`":
+            self._say(_GRAVE)
+            return at + 2
         if sign in _PUNCTUATION and sign:
             self._say(text[at : at + 2])
             # A pair is over: what comes is not escaped by it.
@@ -477,6 +503,8 @@ class Defusing:
             return at + len(url)
         shown = _SHOWN.match(window, len(sign))
         end = shown.end() if shown else len(sign)
+        if "_" in self._closers:
+            end = len(window[:end].partition("_")[0])
         end = max(len(window[:end].rstrip(".,;:!?_~")), len(sign) if sign != "www." else 3)
         self._apart()
         self._say("`" + window[:end] + "`")

@@ -44,7 +44,16 @@ _ENGLISH = (
     ("december", "dec"),
 )
 _NAMES: dict[Language, tuple[tuple[str, str], ...]] = {"de": _GERMAN, "en": _ENGLISH}
-_OTHER_NAMES = {"jänner": 1, "maerz": 3, "marz": 3, "mrz": 3, "sept": 9}
+_OTHER_NAMES = {
+    "jänner": 1,
+    "jän": 1,
+    "febr": 2,
+    "feber": 2,
+    "maerz": 3,
+    "marz": 3,
+    "mrz": 3,
+    "sept": 9,
+}
 _MONTHS = {
     **{
         name: month

@@ -183,6 +183,7 @@ class Leaving:
                 body_sha256=_digest(sent),
             ),
             sent,
+            self._protected.pseudonyms if self._protected else (),
         )
 
 

@@ -18,6 +18,7 @@ from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.policy.reading import read_policy
 from backend_adapter.egress.policy.rules import Action, Policy
 from backend_adapter.egress.pseudonyms import Pseudonyms
+from backend_adapter.egress.restore import Restoring
 from backend_adapter.egress.settings import KEY_BYTES, EgressSettings
 from backend_adapter.errors import EgressError, SettingsError
 
@@ -126,10 +127,15 @@ class Protected:
         self.counts += replaced.counts
         return replaced.value
 
+    @property
+    def pseudonyms(self) -> list[str]:
+        """Those that stand for values in what goes out."""
+        return [*self._pseudonyms.values]
+
     def incoming(self) -> Restored:
         """The step of the answer that restores what was replaced."""
         return Restored(
-            self._pseudonyms.values,
+            self._pseudonyms.restorable,
             site_tool=self._policy.runs_on_site,
             leaving_call=self._leaving_call,
             link_hosts=self._policy.link_hosts,
@@ -137,10 +143,8 @@ class Protected:
 
     def _leaving_call(self, tool: str, arguments: str) -> str:
         """The arguments that a tool outside the site may have. Raises EgressError."""
-        values = self._pseudonyms.values
-        restored = arguments
-        for name in values:
-            restored = restored.replace(name, values[name])
+        restoring = Restoring(self._pseudonyms.restorable)
+        restored = restoring.feed(arguments) + restoring.end()
         if any(each.value in self._known.confidential for each in self._certain.find(restored)):
             raise EgressError(
                 f"The model wanted to give confidential values to {tool}, which is no tool of the site.",

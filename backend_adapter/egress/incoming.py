@@ -1,7 +1,6 @@
 """The step of an answer in which its pseudonyms become what they stand for again."""
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -14,15 +13,33 @@ from backend_adapter.chat.events import (
     ToolCallDelta,
     Usage,
 )
-from backend_adapter.egress.restore import Restoring
+from backend_adapter.egress.defuse import Defusing
+from backend_adapter.egress.restore import Restorable, Restoring
 from backend_adapter.errors import EgressError
 
 # What is being restored: of a choice its text, its thinking, or the arguments of one of its calls.
 _Place = tuple[int, str, int]
 
 
+class _Shown:
+    """Text that people see: restored, and then so that no page that shows it loads anything by it."""
+
+    def __init__(self, values: Restorable, link_hosts: Collection[str]) -> None:
+        # A page would load an address that a value is in.
+        self._restoring = Restoring(values, addresses=False, form="markdown")
+        self._defusing = Defusing(link_hosts)
+
+    def feed(self, piece: str) -> str:
+        return self._defusing.feed(self._restoring.feed(piece))
+
+    def end(self) -> str:
+        return self._defusing.feed(self._restoring.end()) + self._defusing.end()
+
+
 class Restored:
-    """Restores text, thinking and the arguments of calls; `values` are those of the chat, by pseudonym.
+    """Restores text, thinking and the arguments of calls; `values` are those of the request.
+
+    Links and pictures become text unless their host is one of `link_hosts`.
 
     A call of a tool for which `site_tool` says no leaves the site again: it keeps its pseudonyms and is held back
     until it is whole, for `leaving_call` (tool's name, arguments) to say what may go; that raises EgressError.
@@ -30,7 +47,7 @@ class Restored:
 
     def __init__(
         self,
-        values: Mapping[str, str],
+        values: Restorable,
         *,
         site_tool: Callable[[str], bool],
         leaving_call: Callable[[str, str], str],
@@ -38,13 +55,14 @@ class Restored:
     ) -> None:
         self._values = values
         self._site_tool, self._leaving_call = site_tool, leaving_call
-        self._open: dict[_Place, Restoring] = {}
+        self._link_hosts = link_hosts
+        self._open: dict[_Place, _Shown | Restoring] = {}
         self._held: dict[_Place, list[ToolCallDelta]] = {}
 
     @property
     def passes_text(self) -> bool:
-        """Where there is nothing to restore, nothing is looked at."""
-        return not self._values
+        """Never: any text may hold a link."""
+        return False
 
     def feed(self, event: Event) -> Iterable[Event]:
         """What the client gets for `event`; what is held back of a part comes when another one begins."""
@@ -94,13 +112,13 @@ class Restored:
         restoring = Restoring(self._values)
         return restoring.feed(name) + restoring.end()
 
-    def _restoring(self, place: _Place) -> Restoring:
+    def _restoring(self, place: _Place) -> _Shown | Restoring:
         if place not in self._open:
-            # A tool of the site needs the value everywhere; a page would load an address that it is in.
+            # A tool of the site needs the value everywhere.
             self._open[place] = (
-                Restoring(self._values, _in_json)
+                Restoring(self._values, form="json")
                 if place[1] == "call"
-                else Restoring(self._values, addresses=False)
+                else _Shown(self._values, self._link_hosts)
             )
         return self._open[place]
 
@@ -127,7 +145,3 @@ class Restored:
         name = self._name(first.name) or ""
         arguments = self._leaving_call(name, "".join(delta.arguments for delta in deltas))
         return msgspec.structs.replace(first, name=name, arguments=arguments)
-
-
-def _in_json(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)[1:-1]

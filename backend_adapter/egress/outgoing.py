@@ -8,10 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from backend_adapter.egress.found import Finder
+from backend_adapter.egress.naming.codes import Gender
 from backend_adapter.egress.pseudonyms import Pseudonyms
 
 # What a protocol says and no person: they are compared by those who read them, and hold no words.
@@ -48,23 +49,80 @@ class Replaced:
     counts: Counter[str]
 
 
-def replace(value: Any, finder: Finder, pseudonyms: Pseudonyms) -> Replaced:
-    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises OpaqueError."""
-    replacing = _Replacing(finder, pseudonyms)
-    return Replaced(replacing.any(value, 0), replacing.counts)
+def replace(
+    value: Any,
+    finder: Finder,
+    pseudonyms: Pseudonyms,
+    gender_of: Callable[[str], Gender | None] = lambda _: None,
+) -> Replaced:
+    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises OpaqueError.
+
+    `gender_of` tells that of a person by the name, where it is known.
+    """
+    # Nothing that stands there already may become a pseudonym.
+    _Walk(_Reading(pseudonyms.reserve)).any(value, 0)
+    replacing = _Replacing(finder, pseudonyms, gender_of)
+    return Replaced(_Walk(replacing).any(value, 0), replacing.counts)
 
 
 def left_over(value: Any, finder: Finder) -> int:
     """How many values still stand in what is about to leave; anything but 0 must not."""
-    found = _Replacing(finder, _Nothing())
-    found.any(value, 0)
-    return found.counts.total()
+    counting = _Counting(finder)
+    _Walk(counting).any(value, 0)
+    return counting.count
+
+
+class _Visitor(Protocol):
+    def plain(self, text: str) -> str:
+        """What stands in place of a text that is only text."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Reading:
+    told: Callable[[str], None]
+
+    def plain(self, text: str) -> str:
+        self.told(text)
+        return text
+
+
+class _Counting:
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self.count = 0
+
+    def plain(self, text: str) -> str:
+        self.count += len(self._finder.find(text))
+        return text
 
 
 class _Replacing:
-    def __init__(self, finder: Finder, pseudonyms: "Pseudonyms | _Nothing") -> None:
-        self._finder, self._pseudonyms = finder, pseudonyms
+    def __init__(
+        self,
+        finder: Finder,
+        pseudonyms: Pseudonyms,
+        gender_of: Callable[[str], Gender | None],
+    ) -> None:
+        self._finder, self._pseudonyms, self._gender_of = finder, pseudonyms, gender_of
         self.counts = Counter[str]()
+
+    def plain(self, text: str) -> str:
+        said, begin = [], 0
+        for each in self._finder.find(text):
+            written = text[each.start : each.end]
+            gender = self._gender_of(each.value) if each.kind == "person" else None
+            name = self._pseudonyms.of(each.kind, each.value, gender=gender, written=written)
+            if name != written:
+                self.counts[each.kind if each.known else each.category] += 1
+            said += [text[begin : each.start], name]
+            begin = each.end
+        return "".join([*said, text[begin:]]) if said else text
+
+
+class _Walk:
+    def __init__(self, visitor: _Visitor) -> None:
+        self._plain = visitor.plain
         # Of how many texts it is inside that are JSON: there a number may be a value, elsewhere it is a parameter.
         self._inside = 0
 
@@ -141,21 +199,3 @@ class _Replacing:
         text = str(number)
         replaced = self._plain(text)
         return number if replaced == text else replaced
-
-    def _plain(self, text: str) -> str:
-        found = self._finder.find(text)
-        if not found:
-            return text
-        said, begin = [], 0
-        for each in found:
-            self.counts[each.kind] += 1
-            said += [text[begin : each.start], self._pseudonyms.of(each.kind, each.value)]
-            begin = each.end
-        return "".join([*said, text[begin:]])
-
-
-class _Nothing:
-    """For those who only count."""
-
-    def of(self, kind: str, value: str) -> str:
-        return ""

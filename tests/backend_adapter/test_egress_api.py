@@ -56,9 +56,9 @@ async def test_what_a_client_writes_leaves_under_pseudonyms_and_comes_back_as_it
 
     assert answer.json["choices"][0]["message"]["content"] == f"Was hat {NAME}s Konto {IBAN}?"
     answer = await client.post(adapter, CHAT, question(TEXT))
-    # What was written in two ways comes back in one: as the site's list has it.
+    # A name comes back as the site's list has it, an account in groups where it was in groups.
     assert answer.json["choices"][0]["message"]["content"] == (
-        f"Was hat {NAME} ({IBAN}) mit {NAME}s Konto {IBAN} vor?"
+        f"Was hat {NAME} (DE89 3704 0044 0532 0130 00) mit {NAME}s Konto {IBAN} vor?"
     )
     assert not recorder.heard_of(NAME)
     assert not recorder.heard_of(IBAN)

@@ -17,6 +17,7 @@ from backend_adapter.egress.dictionary import Dictionary, Value
 from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
+from backend_adapter.egress.restore import Restorable
 from backend_adapter.egress.skeleton import compact, words
 
 KEY = b"k" * 32
@@ -31,7 +32,9 @@ def sent(value: Any) -> tuple[Any, Pseudonyms]:
 
 def restored(values: Mapping[str, str]) -> Restored:
     """The step of an answer all of whose tools run on site."""
-    return Restored(values, site_tool=lambda _: True, leaving_call=lambda _, arguments: arguments)
+    return Restored(
+        Restorable(values), site_tool=lambda _: True, leaving_call=lambda _, arguments: arguments
+    )
 
 
 def inside_json(text: str) -> str:
@@ -200,6 +203,15 @@ def test_the_name_of_a_called_tool_is_the_one_that_the_client_has_offered() -> N
     assert call.name == tools[0]["function"]["name"]
 
 
-def test_where_nothing_was_replaced_text_passes_by() -> None:
-    assert restored({}).passes_text
-    assert not restored({"Person-2B3": NAME}).passes_text
+def test_a_picture_in_an_answer_becomes_text_and_a_listed_host_stays() -> None:
+    said = "![Plan](https://evil.example/a.png) ![Plan](https://town.example/a.png)"
+    stage = Restored(
+        Restorable({}),
+        site_tool=lambda _: True,
+        leaving_call=lambda _, arguments: arguments,
+        link_hosts=["town.example"],
+    )
+    events = [out for event in (Text(said), Finish("stop")) for out in stage.feed(event)]
+    shown = "".join(event.text for event in events if isinstance(event, Text))
+    assert "](https://town.example/a.png)" in shown
+    assert "](https://evil.example" not in shown

@@ -1,6 +1,7 @@
 """The functions about the egress boundary by themselves, asking a real HTTP server as they ask the adapter."""
 
 import ast
+import asyncio
 import hashlib
 import html
 import json
@@ -326,6 +327,21 @@ async def test_a_chat_leaves_the_site_again_only_after_a_yes(adapter: ScriptedAd
     assert "asked" not in adapter.kept
     await switched_off(adapter, "asked", page)
     assert len(page.asked) == 1
+
+
+async def test_a_page_that_never_answers_leaves_the_chat_on_site(
+    adapter: ScriptedAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(Page):
+        async def call(self, event: dict[str, Any]) -> Any:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(hoheit_filter, "_PATIENCE_S", 0.05)
+    adapter.kept.add("silent")
+    await switched_off(adapter, "silent", Silent())
+    assert "silent" in adapter.kept
+    monkeypatch.setattr(hoheit_sent, "_PAGE_S", 0.05)
+    assert await hoheit_sent._about_the_page(Silent().call) == ("en", False)
 
 
 async def test_nobody_is_asked_while_the_switch_is_on(adapter: ScriptedAdapter) -> None:

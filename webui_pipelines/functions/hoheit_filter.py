@@ -7,6 +7,7 @@ required_open_webui_version: 0.12.0
 description: Shows model, on-site tools, calls, tokens and what left the site; drops script events.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -27,6 +28,8 @@ Caller = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # The switch "Stays on site", which is a function of its own.
 _ON_SITE = "hoheit_on_site"
+# How long a person may think about whether a chat may leave the site, in seconds.
+_PATIENCE_S = 120
 # What the adapter names as the rule where a person has switched that on.
 _OWN_SWITCH = "the chat's own switch"
 # The most receipts that the adapter tells at once.
@@ -316,7 +319,12 @@ async def _may_leave(call: Caller | None, words: dict[str, str]) -> bool:
     if call is None:
         return False
     data = {"title": words["leave title"], "message": words["leave"]}
-    return await call({"type": "confirmation", "data": data}) is True
+    try:
+        # A page that shows another chat by now never answers.
+        async with asyncio.timeout(_PATIENCE_S):
+            return await call({"type": "confirmation", "data": data}) is True
+    except TimeoutError:
+        return False
 
 
 def _told(receipts: list[dict[str, Any]], words: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ required_open_webui_version: 0.12.0
 description: A button under answers: shows each request of an answer exactly as it left the site.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -15,6 +16,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -41,6 +43,8 @@ _LONGEST = 200_000
 # How many requests of one answer are shown; a loop of tool calls has one for each round.
 _MOST = 20
 
+# How long the page may take to say what it knows, in seconds.
+_PAGE_S = 3
 # What the page knows about the person: the language of the interface, and whether it is dark.
 _ABOUT_THE_PAGE = (
     "return {language: localStorage.getItem('locale') || navigator.language, "
@@ -263,7 +267,13 @@ class Action:
 
 async def _about_the_page(call: Caller | None) -> tuple[str, bool]:
     """The language of the person's interface, `de` or `en`, and whether it is dark."""
-    found = await call({"type": "execute", "data": {"code": _ABOUT_THE_PAGE}}) if call else None
+    found: Any = None
+    # A page that shows another chat by now never answers.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PAGE_S):
+            found = (
+                await call({"type": "execute", "data": {"code": _ABOUT_THE_PAGE}}) if call else None
+            )
     if not isinstance(found, dict):
         return "en", False
     language = str(found.get("language") or "").lower()

@@ -33,11 +33,13 @@ _OWN_TEXT: Final = re.compile(
     r"using\s+(?:fts[345])\b(?!.*\bcontent\s*=)", re.IGNORECASE | re.DOTALL
 )
 
-_ANCESTORS: Final = text(
-    "WITH RECURSIVE up (id) AS ("
-    " SELECT inhparent FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass(:name)"
-    " UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN up ON i.inhrelid = up.id)"
-    " SELECT n.nspname, c.relname FROM up JOIN pg_catalog.pg_class c ON c.oid = up.id"
+_RELATIVES: Final = text(
+    "WITH RECURSIVE up (id) AS (SELECT CAST(to_regclass(:name) AS oid)"
+    " UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN up ON i.inhrelid = up.id),"
+    " down (id) AS (SELECT CAST(to_regclass(:name) AS oid)"
+    " UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN down ON i.inhparent = down.id)"
+    " SELECT n.nspname, c.relname FROM (SELECT id FROM up UNION SELECT id FROM down) AS r"
+    " JOIN pg_catalog.pg_class c ON c.oid = r.id"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 )
 
@@ -144,12 +146,12 @@ class Relations:
         return next((each for each in there if each.casefold() == name.casefold()), name)
 
     def _labels_of(self, schema: str, name: str) -> Mapping[str, Kinds]:
-        """Labels by column; a partition or child of a labelled table holds the same."""
+        """Labels by column; a table holds the rows of its partitions and children, and they hold its own."""
         tables = {(schema.casefold(), name.casefold())}
         if self._dialect == "postgres":
             quote = self._connection.dialect.identifier_preparer.quote
             full = ".".join(quote(part) for part in (schema, name) if part)
-            rows = self._connection.execute(_ANCESTORS, {"name": full})
+            rows = self._connection.execute(_RELATIVES, {"name": full})
             tables |= {(str(row[0]).casefold(), str(row[1]).casefold()) for row in rows}
         found: dict[str, Kinds] = {}
         for label in self._labels:

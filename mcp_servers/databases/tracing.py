@@ -158,6 +158,8 @@ class _Scope:
     outer: "_Scope | None" = None
     # Joined USING columns or NATURAL: the places of `*` are not what the tables say.
     merged: bool = False
+    # What is joined in brackets, within the FROM of `outer`.
+    in_brackets: bool = False
 
     def table(self, name: str) -> _Table | None:
         scope: _Scope | None = self
@@ -294,6 +296,10 @@ class Tracer:
                 shown, ordered = self._star(each, scope)
                 columns += shown
                 in_order = in_order and ordered
+            elif isinstance(each, exp.Dot) and isinstance(each.expression, exp.Star):
+                # As many columns as the value in front of the dot has.
+                columns.append(Output("", self._kinds(each.this, scope), rest=True))
+                in_order = False
             else:
                 # The name of anything else is the engine's to choose.
                 named = isinstance(each, exp.Alias | exp.Column)
@@ -326,7 +332,7 @@ class Tracer:
     def _add(self, node: exp.Expr, scope: _Scope) -> None:
         """A table, view, subquery or function in FROM, and what is joined to it within its own brackets."""
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):
-            inner = _Scope(outer=scope)
+            inner = _Scope(outer=scope, in_brackets=True)
             self._add(node.this, inner)
             scope.merged = scope.merged or inner.merged
             if node.alias:
@@ -362,6 +368,8 @@ class Tracer:
         raise UntraceableError
 
     def _around(self, scope: _Scope) -> _Scope:
+        while scope.in_brackets and scope.outer is not None:
+            scope = scope.outer
         return _Scope(tables=scope.tables, outer=scope.outer)
 
     def _named(self, node: exp.Table, scope: _Scope, names: Sequence[str]) -> _Source:

@@ -24,6 +24,9 @@ TOWN = [
     'CREATE TABLE "Dogs" (id serial PRIMARY KEY, owner_id int, "Name" text, breed text)',
     "CREATE TABLE visits (id int, citizen text, at timestamp) PARTITION BY RANGE (id)",
     "CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM (0) TO (100)",
+    "CREATE TABLE stays (id int, place text) PARTITION BY RANGE (id)",
+    "CREATE TABLE stays_1 PARTITION OF stays FOR VALUES FROM (0) TO (100)",
+    f"INSERT INTO stays VALUES (1, '{MARK}Gasse')",
     "CREATE SCHEMA other",
     "CREATE TABLE other.citizens (id int, last_name text, town text)",
     "CREATE TABLE other.plain (id int, town text)",
@@ -48,6 +51,7 @@ LABELS = {
     "citizens.tags": "text",
     "Dogs.Name": "text",
     "visits.citizen": "person",
+    "stays_1.place": "address",
 }
 
 
@@ -149,6 +153,18 @@ CITIZEN = "- person iban date - code text text"
         ("SELECT * FROM kept", "iban -"),
         ("SELECT id, n FROM by_function", "- text"),
         ("SELECT ctid FROM citizens", "text"),
+        # A label of a partition holds for the whole, which shows its rows.
+        ("SELECT place FROM stays", "address"),
+        # A row's columns, whose number only the engine knows.
+        ("SELECT (c).* FROM citizens c", "text text text text text text text text"),
+        ("SELECT b FROM (SELECT (c).*, city FROM citizens c) AS x (a, b)", "text"),
+        ("SELECT b FROM (SELECT id, (c).*, city FROM citizens c) AS x (a, z, b)", "text"),
+        # A subquery in brackets sees what is around the query, and not what stands beside the brackets.
+        (
+            'SELECT (SELECT y FROM citizens AS c (a, b), ("Dogs" d JOIN (SELECT z.last_name AS y'
+            " FROM (VALUES (1)) AS v (n)) AS x ON true) LIMIT 1) FROM citizens AS z",
+            "person",
+        ),
     ],
 )
 def test_each_column_has_the_labels_of_what_it_is_made_of(

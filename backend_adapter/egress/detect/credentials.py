@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from backend_adapter.egress.detect.context import Words
 from backend_adapter.egress.detect.hits import SECRET, Hit
 from backend_adapter.egress.detect.scan import Scan
+from backend_adapter.egress.detect.views import whole
 
 _BEGIN, _END = r"(?<![A-Za-z0-9_-])", r"(?![A-Za-z0-9_-])"
 
@@ -24,10 +25,13 @@ class Marked:
     marks: tuple[str, ...]
     pattern: re.Pattern[str]
     weight: int = SECRET
+    anywhere: bool = True
 
 
 def _marked(category: str, marks: str, pattern: str) -> Marked:
-    return Marked(category, tuple(marks.split()), re.compile(f"{_BEGIN}(?:{pattern}){_END}"))
+    return Marked(
+        category, tuple(marks.split()), re.compile(f"{_BEGIN}(?:{pattern}){_END}"), anywhere=False
+    )
 
 
 MARKED = (
@@ -122,6 +126,7 @@ _PLACEHOLDER = re.compile(
     r"geheimnis-\w+|os\.\S*|env\S*|self\.\S*|getenv\S*|process\.\S*|settings\.\S*|config\.\S*|input\S*|field\S*)[.,;:!?)]*",
     re.IGNORECASE,
 )
+_CALL = re.compile(r"\w+(?:\.\w+)*\(.*")
 _MIXED = re.compile(r"\d|[^\w.,;:!?)-]|[a-zäöü][A-ZÄÖÜ]")
 _TRAILING = ".,;:!?)]}*"
 
@@ -131,14 +136,17 @@ WORDS = (_PASSWORD, _TOKEN, _BEARER)
 
 def credentials(scan: Scan) -> Iterator[Hit]:
     """All that a text holds."""
-    text = scan.text
     for each in MARKED:
-        if any(mark in text for mark in each.marks):
-            for match in each.pattern.finditer(text):
-                if each.category != "CONNECTION_STRING" or not _PLACEHOLDER.fullmatch(
-                    _password_of(match[0])
-                ):
-                    yield Hit(*match.span(), each.category, each.weight)
+        # A token is longer than words are: only those few places are searched for one.
+        view = whole(scan.text) if each.anywhere else scan.tokens
+        if view is None or not any(mark in view.text for mark in each.marks):
+            continue
+        for match in each.pattern.finditer(view.text):
+            begin = view.at(match.start())
+            if each.category != "CONNECTION_STRING" or not _PLACEHOLDER.fullmatch(
+                _password_of(match[0])
+            ):
+                yield Hit(begin, begin + len(match[0]), each.category, each.weight)
     yield from _named(scan, _PASSWORD, _NAMED_PASSWORD, "PASSWORD", _is_password)
     yield from _named(scan, _TOKEN, _NAMED_TOKEN, "SECRET_TOKEN", _is_token)
     yield from _named(scan, _BEARER, _NAMED_BEARER, "BEARER_TOKEN", _is_bearer)
@@ -158,10 +166,11 @@ def _named(
 ) -> Iterator[Hit]:
     view = scan.near(words)
     for match in pattern.finditer(view.text) if view else ():
-        if view and (whole := match.groupdict().get("whole")) is not None:
-            if not _PLACEHOLDER.fullmatch(whole):
+        if view and (quoted := match.groupdict().get("whole")) is not None:
+            joined = category != "PASSWORD" or match["join"].strip(" \t\n\"'`*_")
+            if joined and not _PLACEHOLDER.fullmatch(quoted):
                 begin = view.at(match.start("whole"))
-                yield Hit(begin, begin + len(whole), category, SECRET - 5)
+                yield Hit(begin, begin + len(quoted), category, SECRET - 5)
             continue
         value = match["value"]
         bare = value.rstrip(_TRAILING) if len(value.rstrip(_TRAILING)) >= 3 else value
@@ -175,10 +184,16 @@ def _named(
 
 
 def _is_password(match: re.Match[str], value: str) -> bool:
-    if _PLACEHOLDER.fullmatch(value):
+    if _PLACEHOLDER.fullmatch(value) or _CALL.fullmatch(value):
         return False
     join = match["join"].strip(" \t\n\"'`*_:")
     named_directly = not match["rest"].strip()
+    short = match["name"].casefold() in ("pass", "pw", "pin")
+    if not join and (short or not named_directly or not re.search(r"\d|[^\w`]", value)):
+        # Quotes alone join a word to many things.
+        return False
+    if short and not named_directly:
+        return False
     if match["name"].casefold() == "pin" and not value[:1].isdigit():
         return False
     if match["quote"] or _MIXED.search(value):

@@ -91,11 +91,12 @@ _NOT_IN_PROSE = frozenset(
 )
 
 _DATE = re.compile(DATE, re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:(?!_)[\w .,'’/()#&\n\r–-])+")
 _CODE = re.compile(r"[A-ZÄÖÜ0-9](?:[A-ZÄÖÜ0-9]|[ ./-](?=[A-ZÄÖÜ0-9])){3,34}")
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 # Between a label and its value, of which one is this.
 _JOIN = re.compile(
-    r"(?<=[\w.)\]\"'*`])[\"'*`_]{0,3}[ \t]{0,3}(?:=>|[:=])(?![:=/\\])[ \t]{0,16}(?:\r?\n[ \t]{0,8}(?=[-*•]? ?[A-ZÄÖÜ0-9\"]))?[\"'*`_]{0,3}[ \t]?(?=[^\s,;])"
+    r"(?<=[\w.)\]\"'*`])[\"'*`_]{0,3}[ \t]{0,3}(?:=>|[:=])(?![:=/\\])[ \t]{0,16}(?:\r?\n[ \t]{0,8}(?=[-*•]? ?[A-ZÄÖÜ0-9\"]))?[\"'*`]{0,3}[ \t]?(?=[^\s,;_])"
 )
 _LABEL_REACH, _VALUE_REACH = 48, 160
 _LABEL_CUT = re.compile(r"[\n\r,;|{}\[\]<>\"'*`•?!]|\. ")
@@ -140,7 +141,7 @@ def value_hits(sort: str, text: str, start: int, end: int, *, whole: bool) -> It
             and any(each.isdigit() for each in value)
             and any(each.isalpha() for each in value)
         ):
-            if "@" not in value and "://" not in value and len(value) <= 120:
+            if len(value) <= 120 and _ADDRESS.fullmatch(value):
                 yield Hit(start, end, sort, SHAPED)
     elif sort == "PASSWORD":
         if whole and is_password_value(text[start:end]):
@@ -191,10 +192,35 @@ def _joined(text: str) -> Iterator[Hit]:
                 continue
             end = closing
         alone = bool(quote) or not label[: label.find(words[-count])].strip() if words else False
+        if not quote and "=" in match[0] and sort in ("people", "part", "name", "ADDRESS"):
+            # In a program that is a variable's name, and no value.
+            continue
+        if sort == "people" and not quote and not _is_told(text, start, label):
+            continue
         if sort == "PASSWORD" and not quote:
             # Those without quotes are told by the words beside them.
             continue
         yield from value_hits(sort, text, start, end, whole=alone)
+
+
+def _is_told(text: str, start: int, label: str) -> bool:
+    """Whether a word that is no known name may be one there: after a heading, with nothing of a program behind it."""
+    if bullet := _BULLET.match(text, start):
+        start = bullet.end()
+    name = name_at(text, start, min(start + _VALUE_REACH, len(text)))
+    if name is None or name.last != name.start:
+        return True
+    word = text[name.start : name.end]
+    if gender_of_first(word) or is_surname(word):
+        return True
+    heading = label.strip()
+    follows = re.match(r"[ \t]*(?:[\n,;(|]|\r|und\b|and\b|$)", text[name.end : name.end + 8])
+    return (
+        heading[:1].isupper()
+        and not heading.isupper()
+        and follows is not None
+        and text[name.end : name.end + 1] != "("
+    )
 
 
 def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Iterator[Hit]:

@@ -32,7 +32,7 @@ class Identifier:
 
     `alone` says whether a value is recognised without a word beside it: where there is a checksum, when it holds;
     `within` is then the part of a text that it is searched in. With a label directly before it a value is recognised
-    even if its checksum is wrong: somebody mistyped it.
+    even if its checksum is wrong, because somebody mistyped it, unless it is `strict`.
     """
 
     category: str
@@ -40,6 +40,7 @@ class Identifier:
     words: Words
     check: Callable[[str], bool] | None = None
     alone: bool = False
+    strict: bool = False
     within: Callable[[Scan], View | None] = attrgetter("numbers")
 
     def hits(self, scan: Scan) -> Iterator[Hit]:
@@ -54,7 +55,7 @@ class Identifier:
 
     def _weight(self, beside: Occurrences, value: str, start: int, end: int) -> int | None:
         checked = self.check is not None and self.check(value)
-        if beside.label(self.words, start):
+        if beside.label(self.words, start) and (checked or not self.strict):
             return LABELLED
         if beside.of_other_numbers(start) or (self.check is not None and not checked):
             return None
@@ -347,10 +348,13 @@ def _payment() -> Iterator[Identifier]:
 def _machines() -> Iterator[Identifier]:
     yield Identifier(
         "IP_ADDRESS",
-        re.compile(r"\d(?<![\w.-].)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)"),
+        re.compile(
+            r"\d(?<![\w.-].)(?<![<>~^].)(?<![<>=~!]=.)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)"
+        ),
         Words(" ip", " host", "server", "client", "address", "addr", "adresse", "login", "gateway"),
         _is_ip,
         alone=True,
+        strict=True,
         within=_digits,
     )
     yield Identifier(
@@ -362,6 +366,7 @@ def _machines() -> Iterator[Identifier]:
         Words(" ip", " host", "server"),
         _is_ip,
         alone=True,
+        strict=True,
         within=_digits,
     )
     yield Identifier(
@@ -370,7 +375,9 @@ def _machines() -> Iterator[Identifier]:
             r"[0-9A-Fa-f](?<![\w:-].)[0-9A-Fa-f]([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])"
         ),
         Words(" mac ", "ethernet", "hardware"),
+        _is_mac,
         alone=True,
+        strict=True,
         within=_digits,
     )
 
@@ -425,6 +432,10 @@ def _is_ssn(value: str) -> bool:
     if digits[:3] in ("000", "666") or digits[0] == "9" or digits[3:5] == "00":
         return False
     return digits[5:] != "0000" and len(set(digits)) > 1
+
+
+def _is_mac(value: str) -> bool:
+    return len(set(_SEPARATORS.sub("", value.replace(":", "")))) > 1
 
 
 def _is_ip(value: str) -> bool:

@@ -88,8 +88,8 @@ def gender_of_first(word: str) -> Gender | None:
     names = first_names()
     if (gender := names.get(word)) is not None:
         return gender
-    if word.isupper() and len(word) > 2:
-        return gender_of_first(word.title())
+    if word.isupper() and len(word) > 2 and not (titled := word.title()).isupper():
+        return gender_of_first(titled)
     if "-" in word:
         parts = word.split("-")
         if all(part in names for part in parts):
@@ -109,6 +109,8 @@ def is_doubtful(word: str) -> bool:
 
 def is_surname_after_first(word: str) -> bool:
     """Whether a word may be the surname after a first name: a frequent one or a place's may, a mere noun may not."""
+    if "-" in word:
+        return not all(is_common(part) for part in word.split("-"))
     return is_surname(word) or word in towns() or not is_common(word)
 
 

@@ -78,7 +78,7 @@ _GREETINGS = frozenset(
 _NO_PERSON = re.compile(
     r"[ \u00a0-](?:&|und Söhne|und Partner|AG|GmbH|gGmbH|mbH|KG|KGaA|OHG|SE|UG|eG|e\. ?V|eV|GbR|Inc|Ltd|LLC|LLP|PLC|Corp|Co|Company|Group|"
     r"Gruppe|Stiftung|Verlag|Universität|University|Hochschule|Gymnasium|Schule|Grundschule|Realschule|Gesamtschule|Oberschule|Klinik|"
-    r"Klinikum|Krankenhaus|Institut|Institute|Foundation|Preis|Award|Prize|Straße|Strasse|Str|Platz|Allee|Weg|Ring|Ufer|Stadion|Arena|"
+    r"Klinikum|Krankenhaus|Institut|Institute|Foundation|Preis|Award|Prize|Straße|Strasse|Str|(?:Platz|Allee|Weg|Ring|Ufer)(?= \d)|Stadion|Arena|"
     r"Halle|Museum|Haus|House|College|School|Hospital|Center|Centre|Street|Road|Avenue|Boulevard|Lane|Drive|Motors|Bank|Versicherung|"
     r"Versand|Werke|Holding|International|Deutschland|Bibliothek|Library|Archiv|Gesellschaft|Kirche|Church|Brücke|Bridge|Airport|"
     r"Park|Systems|Software|Technologies|Solutions|Consulting|Partners|Law)(?![\w])"
@@ -93,10 +93,10 @@ _ARTICLES = frozenset(
 _PARTNER_BEFORE = re.compile(rf"(?<![\w-])(?P<first>[{_UPPER}][\w-]+) (?:und|and|&|u\.) $")
 # What a surname that stands first begins after, and what follows the first name then.
 _SURNAME_BEFORE = re.compile(
-    rf"(?:[\n|;:\t(\"'>•*–-][ \t]{{0,3}}|\n\d+[.)] )(?P<name>(?:(?:von|van|de|der|zu|vom|den) ){{0,2}}"
+    rf"(?:[\n|;:\t(\"'`>•*–-][ \t]{{0,3}}|\n\d+[.)] )(?P<name>(?:(?:von|van|de|der|zu|vom|den) ){{0,2}}"
     rf"[{_UPPER}](?:\w|['’]|-(?=[{_UPPER}]))+), ?$"
 )
-_GIVEN_AFTER = re.compile(rf"(?: [{_UPPER}][\w-]+\.?)?(?=[ \t]*(?:[\n|;)\t\"'<,./(–-]|$| \())")
+_GIVEN_AFTER = re.compile(rf"(?: [{_UPPER}][\w-]+\.?)?(?=[ \t]*(?:[\n|;)\t\"'`<,./(–-]|$| \())")
 # Two words before a surname: the second may be a first name.
 _UNLISTED_BEFORE = re.compile(
     rf"(?:(?<!\w)(?P<before>\w+)[ \n])?(?<![\w.-])(?P<first>[{_UPPER}][a-zà-öø-ÿāčćđęěğılłńőřśšșțůűýžź]{{2,}}) $"
@@ -438,8 +438,10 @@ def _surname_first(text: str, start: int, after: int) -> Name | None:
         return None
     begin = start - (before.end() - before.start("name"))
     more = given[0].strip()
-    end = given.end() if more and (gender_of_first(more) or len(more) == 2) else after
-    return Name(begin, end, begin)
+    if more and not gender_of_first(more) and len(more) > 2:
+        # Two people, of whom this is the second one's first name.
+        return None
+    return Name(begin, given.end(), begin)
 
 
 def _with_partner(text: str, name: Name, word: str, start: int) -> list[Name]:

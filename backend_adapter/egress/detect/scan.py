@@ -19,7 +19,7 @@ _LONGEST = 48
 # As many digits as the shortest identifier has that is recognised without a word beside it; a run of hundreds is none.
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,3}\d){5,}+")
 _DIGITS = re.compile(r"\d+")
-_TOKEN = re.compile(r"[A-Za-z0-9_+/=.-]{20,}+")
+_TOKEN = re.compile(r"[A-Za-z0-9_+/=.:-]{18,}+")
 
 
 class Scan:

@@ -23,6 +23,11 @@ class View:
         return position + self.offsets[bisect_right(self.begins, position) - 1]
 
 
+def whole(text: str) -> View:
+    """All of a text."""
+    return View(text, (0,), (0,))
+
+
 def around(text: str, spans: Iterable[tuple[int, int]], before: int, after: int) -> View | None:
     """What is at most so many characters before or after one of the spans, which come from left to right.
 

@@ -521,10 +521,9 @@ def test_prose_and_code_are_not_held_back() -> None:
         "Ein langer Satz ohne alles.\n| a | b |\n```py\nx = 1\ny = f(x)\n```\nEnde ",
     )
     held = 0
-    for at, letter in enumerate(text):
+    for letter in text:
         stage.feed(letter)
         held = max(held, len(stage._held))
-        assert at >= 0
 
     assert held <= len("```py\n")
 
@@ -553,6 +552,4 @@ def test_nothing_is_held_back_for_ever(begin: str) -> None:
         for _ in range(LONGEST_HELD):
             stage.feed(begin if not held else filling * 3)
             held = max(held, len(stage._held))
-            begin_seen = True
-        assert begin_seen
         assert held <= LONGEST_HELD + 8

@@ -90,7 +90,7 @@ class Defusing:
         self._fresh = True
         self._line = ""
         self._last = ""
-        self._row = self._empty_before = True
+        self._empty_before = True
         self._row = False
         self._piped_now = self._piped = self._table = False
         # Of the paragraph: what would close a formula that may be open.

@@ -25,15 +25,24 @@ class _Shown:
     """Text that people see: restored, and then so that no page that shows it loads anything by it."""
 
     def __init__(self, values: Restorable, link_hosts: Collection[str]) -> None:
-        # A page would load an address that a value is in.
-        self._restoring = Restoring(values, addresses=False, form="markdown")
+        self._values = values
         self._defusing = Defusing(link_hosts)
+        self._restoring = self._new()
+
+    def _new(self) -> Restoring:
+        # A page would load an address that a value is in.
+        return Restoring(self._values, addresses=False, form="markdown")
 
     def feed(self, piece: str) -> str:
         return self._defusing.feed(self._restoring.feed(piece))
 
+    def pause(self) -> str:
+        """What is held back of a value, where something else comes; the text may go on after that."""
+        said, self._restoring = self._restoring.end(), self._new()
+        return self._defusing.feed(said)
+
     def end(self) -> str:
-        return self._defusing.feed(self._restoring.end()) + self._defusing.end()
+        return self.pause() + self._defusing.end()
 
 
 class Restored:
@@ -127,15 +136,22 @@ class Restored:
             yield from self._end(choice)
 
     def _end(self, choice: int, but: _Place | None = None) -> Iterable[Event]:
+        """What is held back of a choice; with `but`, that place goes on, and the others may later."""
         for place in [each for each in self._open if each[0] == choice and each != but]:
             _, kind, index = place
-            if said := self._open.pop(place).end():
-                if kind == "text":
-                    yield Text(said, choice)
-                elif kind == "reasoning":
-                    yield Reasoning(said, choice)
-                else:
-                    yield ToolCallDelta(index, arguments=said, choice=choice)
+            part = self._open[place]
+            if but is not None and isinstance(part, _Shown):
+                said = part.pause()
+            else:
+                said = self._open.pop(place).end()
+            if not said:
+                continue
+            if kind == "text":
+                yield Text(said, choice)
+            elif kind == "reasoning":
+                yield Reasoning(said, choice)
+            else:
+                yield ToolCallDelta(index, arguments=said, choice=choice)
         for place in [each for each in self._held if each[0] == choice and each != but]:
             yield self._whole(self._held.pop(place))
 

@@ -53,7 +53,7 @@ class Restorable:
             self._days[day] = meant.days[0]
         elif iban.is_iban(name):
             self._ibans[name.lower()] = value
-            self._countries |= {(name[:2], len(name))}
+            self._countries |= {(name[:2].lower(), len(name))}
         else:
             raise ValueError(f"no pseudonym: {name!r}")
         self._search = _search(
@@ -196,18 +196,22 @@ class _Search(NamedTuple):
 @lru_cache(maxsize=64)
 def _search(*, has_tokens: bool, has_dates: bool, countries: frozenset[tuple[str, int]]) -> _Search:
     named: list[tuple[str, Shape]] = []
+    starts = {country[0] for country, _ in countries}
     if has_tokens:
         named.append((r"(?P<token>{})", tokens.SHAPE))
+        starts |= tokens.STARTS
     if has_dates:
         # A number before a dot is a part of it.
         named.append((r"(?<![0-9]\.)(?P<date>{})", dates.SHAPE))
+        starts |= dates.STARTS
     if countries:
         accounts = either(*(iban.shape(*country) for country in sorted(countries)))
         named.append((r"(?P<iban>{})", accounts))
     whole = "|".join(group.replace("{}", shape.whole) for group, shape in named)
     begun = "|".join(shape.begun for _, shape in named)
     return _Search(
-        re.compile(f"{_ALONE}(?:{whole})"),
+        # What begins none is passed by at once.
+        re.compile(f"(?=[{''.join(sorted(starts)) or 'x'}]){_ALONE}(?:{whole})"),
         re.compile(f"{_ALONE}(?:{begun})"),
         max((shape.longest for _, shape in named), default=0),
     )

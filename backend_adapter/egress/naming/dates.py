@@ -110,6 +110,9 @@ SHAPE: Shape = either(
 )
 """All of them in a folded text; what it matches may still be none."""
 
+STARTS = frozenset(name[0] for name in _MONTHS) | set("0123456789")
+"""The characters that one begins with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

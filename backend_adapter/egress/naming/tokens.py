@@ -92,6 +92,9 @@ _SUFFIX = maybe(row(_AT, _HOST))
 SHAPE: Shape = row(_NOUN, _BETWEEN, _CODE, _SUFFIX)
 """All of them in a folded text; what it matches may still be unknown."""
 
+STARTS = frozenset(word[0] for word in KINDS)
+"""The characters that one begins with."""
+
 _PARTS = re.compile(
     rf"(?P<noun>{_NOUN.whole})"
     rf"(?:{_UNSEEN.whole}(?P<before>{_MARK.whole})(?P<joint>{_JOINT.whole})"

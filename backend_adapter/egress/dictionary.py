@@ -31,6 +31,10 @@ class Value:
     text: str
 
 
+# How many blanks and other marks may stand in a value that is written with still others.
+_BLANKS = 200
+
+
 class _Hit(NamedTuple):
     """A value from one word to another, less an ending of the last one."""
 
@@ -65,7 +69,9 @@ class Dictionary:
         words = tokens(text)
         distinct = set(words)
         found = self._found(text, words, distinct)
-        for reading in readings(text, words, distinct):
+        # A letter of a form is at most two of the text.
+        reach = 2 * self._index.longest + _BLANKS
+        for reading in readings(text, words, distinct, reach):
             read = tokens(reading.text)
             for each in self._found(reading.text, read, set(read)):
                 start, end = reading.span(each.start, each.end)

@@ -31,6 +31,8 @@ def forms(kind: Kind, value: str) -> frozenset[bytes]:
 
     Empty for a value without a letter or digit, and for a date that is none.
     """
+    if kind == "person":
+        return frozenset(forms_of_name(value))
     if by_words(kind):
         return frozenset(form for form in _of_words(kind, value) if form.strip(b" " + BAR_TOKEN))
     return frozenset(
@@ -41,9 +43,6 @@ def forms(kind: Kind, value: str) -> frozenset[bytes]:
 def _of_words(kind: Kind, value: str) -> Iterator[bytes]:
     if kind == "date":
         yield from forms_of_date(value)
-        return
-    if kind == "person":
-        yield from forms_of_name(value)
         return
     whole = b" ".join(tokens(value))
     yield whole

@@ -27,6 +27,11 @@ class Index(Protocol):
         """How long codes are."""
         ...
 
+    @property
+    def longest(self) -> int:
+        """How long the longest key is."""
+        ...
+
     def get(self, key: bytes) -> int:
         """Its entry: `number_of` it, and BEGINS; 0 where there is none."""
         ...
@@ -81,14 +86,16 @@ class MemoryIndex:
     """An index of some thousand values, made in no time; `keys` has those of each value."""
 
     def __init__(self, keys: Iterable[frozenset[bytes]]) -> None:
-        codes, kept = Codes(), dict[bytes, int]()
+        codes, kept, longest = Codes(), dict[bytes, int](), 0
         for number, each in enumerate(keys):
             codes.add(each)
+            longest = max(longest, max(map(len, each), default=0))
             for key, entry in entries(number, each):
                 before = kept.get(key, 0)
                 kept[key] = before | (entry if entry == BEGINS or before <= BEGINS else 0)
         self.heads: Mapping[bytes, int] = codes.heads
         self.lengths = codes.lengths
+        self.longest = longest
         self._kept = kept
 
     def get(self, key: bytes) -> int:

@@ -1,7 +1,6 @@
 """In which forms a person's name is written: its parts in other orders, joined, without its titles."""
 
 import re
-from collections.abc import Iterator
 from typing import TypeAlias
 
 from backend_adapter.egress.skeleton import BAR_TOKEN, tokens
@@ -15,26 +14,33 @@ _WITHIN = re.compile("[-‐‑'’‘ʼ`´]")
 _MOST = 4
 # Joined parts are a name where they can hardly be another word: Le Ben is none.
 _SHORTEST_PART, _SHORTEST_JOINED = 3, 8
-# The last letter that belongs to the Latin script, all others of it have a form there.
-_LATIN = "\u024f"
+_COMMA = b" " + BAR_TOKEN + b" "
+# Letters of the Latin script and all marks are before these, but for the Vietnamese ones.
+_NOT_LATIN = re.compile("[^\x00-\u02ff\u1e00-\u20ff]")
 
 
-def forms_of_name(name: str) -> Iterator[bytes]:
-    """Jörg Weißmüller, Weißmüller Jörg, Weißmüller, Jörg, and JörgWeißmüller as users are called."""
+def forms_of_name(name: str) -> list[bytes]:
+    """Jörg Weißmüller, Weißmüller Jörg, Weißmüller, Jörg, and JörgWeißmüller as users are called.
+
+    None where there is no letter or digit in it.
+    """
     words = tokens(name)
-    yield b" ".join(words)
     texts = name.split()
+    forms = [b" ".join(words)]
+    if not forms[0].strip(_COMMA):
+        return []
     if len(words) == len(texts) and "".join(texts).isalpha():
         # As nearly all are: the shorter way to the same.
-        yield from _of_parts(_spoken(list(zip(texts, words, strict=True))))
+        forms += _of_parts(_spoken(list(zip(texts, words, strict=True))))
     else:
-        yield from _of_parts(_parts(name))
+        forms += _of_parts(_parts(name))
     if _WITHIN.search(name):
-        yield from _of_parts(_parts(_WITHIN.sub("", name)))
-    if not name.isascii() and any(each > _LATIN and each.isalpha() for each in name):
+        forms += _of_parts(_parts(_WITHIN.sub("", name)))
+    if _NOT_LATIN.search(name):
         # Letters of another script may look otherwise in upper case than in lower.
         for cased in (name.upper(), name.lower()):
-            yield from _of_parts(_parts(cased))
+            forms += _of_parts(_parts(cased))
+    return forms
 
 
 # A part of a name as it is written, and its words.
@@ -51,6 +57,8 @@ def _parts(name: str) -> list[_Part]:
 
 
 def _spoken(parts: list[_Part]) -> list[_Part]:
+    if parts[0][1].partition(b" ")[0] not in _TITLES:
+        return parts
     begin, titles = 0, _TITLES
     while begin < len(parts) and titles.issuperset(parts[begin][1].split()):
         begin, titles = begin + 1, _AFTER_TITLES
@@ -58,20 +66,21 @@ def _spoken(parts: list[_Part]) -> list[_Part]:
     return parts[begin:] if begin + 1 < len(parts) else parts
 
 
-def _of_parts(parts: list[_Part]) -> Iterator[bytes]:
+def _of_parts(parts: list[_Part]) -> list[bytes]:
     written = [words for _, words in parts]
-    yield b" ".join(written)
+    forms = [b" ".join(written)]
     if not 1 < len(written) <= _MOST:
-        return
+        return forms
     for begin in range(1, len(written)):
         last, first = b" ".join(written[begin:]), b" ".join(written[:begin])
         if BAR_TOKEN not in last:
-            yield b"%b %b %b" % (last, BAR_TOKEN, first)
-        yield b"%b %b" % (last, first)
+            forms.append(last + _COMMA + first)
+        forms.append(last + b" " + first)
     if min(map(len, written)) >= _SHORTEST_PART:
         together = b"".join(written)
         if any(part.startswith(b"e") for part in written[1:]):
             # Two letters may meet that are one.
             together = b"".join(tokens("".join(text for text, _ in parts)))
         if len(together) >= _SHORTEST_JOINED:
-            yield together.replace(b" ", b"")
+            forms.append(together.replace(b" ", b""))
+    return forms

@@ -19,39 +19,48 @@ _INLINE = re.compile(
 )
 # As UTF-8 looks to who takes it for Windows-1252: ü is Ã¼.
 _MISREAD = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_FEW = 2
 # What a word consists of: accents and what is not seen, too.
 _LETTER = r"[^\s!-/:-@\[-`{-~]"
 # Three words of one letter each.
 _SPACED = re.compile(rb" [^ \x1e] [^ \x1e] [^ \x1e] ")
 
 
-class Reading:
-    """A text as it is read."""
+class _Mark(NamedTuple):
+    """What stands at [start, end) of a text is read as `said`."""
 
-    def __init__(self, text: str, matches: Iterator[tuple[int, int, str]]) -> None:
-        said, begin, length = list[str](), 0, 0
-        self._starts, self._written = list[int](), list[tuple[int, int, bool]]()
-        for start, end, read in matches:
+    start: int
+    end: int
+    said: str
+
+
+class Reading:
+    """What is at [start, end) of a text, as it is read; `marks` are those in it, from left to right."""
+
+    def __init__(self, text: str, start: int, end: int, marks: list[_Mark]) -> None:
+        said, begin, length = list[str](), start, 0
+        # Where each piece of the reading begins, where in the text it stands, and whether it stands there so.
+        self._begins, self._written = list[int](), list[tuple[int, int, bool]]()
+        for mark in (*marks, _Mark(end, end, "")):
             for piece, written in (
-                (text[begin:start], (begin, start, True)),
-                (read, (start, end, False)),
+                (text[begin : mark.start], (begin, mark.start, True)),
+                (mark.said, (mark.start, mark.end, False)),
             ):
-                self._starts.append(length)
+                self._begins.append(length)
                 self._written.append(written)
                 said.append(piece)
                 length += len(piece)
-            begin = end
-        self._starts.append(length)
-        self._written.append((begin, len(text), True))
-        self.text = "".join([*said, text[begin:]])
+            begin = mark.end
+        self.text = "".join(said)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where in the text stands what is at [start, end) of the reading; what was read is taken whole."""
-        begin, _, as_is = self._written[first := bisect_right(self._starts, start) - 1]
+        """Where in the text stands what is at [start, end) of the reading; a mark is in it whole or not at all."""
+        first, last = bisect_right(self._begins, start) - 1, bisect_right(self._begins, end - 1) - 1
+        begin, _, as_is = self._written[first]
         if as_is:
-            begin += start - self._starts[first]
-        after, whole, as_is = self._written[last := bisect_right(self._starts, end - 1) - 1]
-        return begin, after + end - self._starts[last] if as_is else whole
+            begin += start - self._begins[first]
+        after, whole, as_is = self._written[last]
+        return begin, after + end - self._begins[last] if as_is else whole
 
 
 class _Rule(NamedTuple):
@@ -128,33 +137,66 @@ _LETTERS = _Rule(
     "",
 )
 _ALL = (*_RULES, _LETTERS)
+_BY_MARK = {
+    mark: tuple(number for number, rule in enumerate(_RULES) if mark in rule.marks)
+    for mark in sorted({mark for rule in _RULES for mark in rule.marks})
+}
 _PATTERNS = tuple(re.compile(rule.pattern, re.DOTALL) for rule in _ALL)
 
 
-def readings(text: str, words: list[bytes], distinct: Set[bytes]) -> Iterator[Reading]:
-    """How the text is read, where that is another way than it is written; `words` are its tokens."""
-    marks = tuple(
+def readings(text: str, words: list[bytes], distinct: Set[bytes], reach: int) -> Iterator[Reading]:
+    """How the text is read around such marks; `words` are its tokens.
+
+    `reach` is how many characters before and after a mark are of interest.
+    """
+    numbers = [
         number
-        for number, rule in enumerate(_RULES)
-        if any(mark in text for mark in rule.marks)
-        and (not rule.words or not rule.words.isdisjoint(distinct))
-        and _PATTERNS[number].search(text)
-    )
-    if _SPACED.search(b" %b " % b" ".join(words)):
-        marks += (len(_RULES),)
-    if marks:
-        yield Reading(text, _matches(text, marks))
+        for mark, found in _BY_MARK.items()
+        if mark in text
+        for number in found
+        if not _RULES[number].words or not _RULES[number].words.isdisjoint(distinct)
+    ]
+    if len(words) > _FEW and _SPACED.search(b" %b " % b" ".join(words)):
+        numbers.append(len(_RULES))
+    if numbers and (marks := _marks(text, numbers)):
+        yield from _around(text, marks, reach)
 
 
-def _matches(text: str, marks: tuple[int, ...]) -> Iterator[tuple[int, int, str]]:
+def _marks(text: str, numbers: list[int]) -> list[_Mark]:
     """From left to right; of two that reach into each other the first."""
-    found = (
-        (match.start(), match.end(), number)
-        for number in marks
-        for match in _PATTERNS[number].finditer(text)
+    found = sorted(
+        {
+            (match.start(), match.end(), number)
+            for number in numbers
+            for match in _PATTERNS[number].finditer(text)
+        }
     )
-    after = 0
-    for start, end, number in sorted(found):
+    marks, after = list[_Mark](), 0
+    for start, end, number in found:
         if start >= after:
-            yield start, end, _ALL[number].said(text[start:end])
+            marks.append(_Mark(start, end, _ALL[number].said(text[start:end])))
             after = end
+    return marks
+
+
+def _around(text: str, marks: list[_Mark], reach: int) -> Iterator[Reading]:
+    """The parts of a text that have marks, cut between words."""
+    start, end, within = 0, -1, list[_Mark]()
+    for mark in marks:
+        begin = max(0, mark.start - reach)
+        if begin > end:
+            if within:
+                yield Reading(text, start, end, within)
+            after, within = max(end, 0), []
+            start = max(after, text.rfind(" ", after, begin), text.rfind("\n", after, begin))
+        within.append(mark)
+        if mark.end + reach > end:
+            end = _blank(text, mark.end + reach)
+    yield Reading(text, start, end, within)
+
+
+def _blank(text: str, after: int) -> int:
+    """Where the next blank is."""
+    return min(
+        (place for blank in " \n" if (place := text.find(blank, after)) >= 0), default=len(text)
+    )

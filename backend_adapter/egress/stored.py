@@ -93,6 +93,7 @@ class Stored(Sequence[Value]):
         self._shift = 32 - about["bits"]
         self._firsts = [first for first, _ in about["kinds"]]
         self._kinds: list[Kind] = [kind for _, kind in about["kinds"]]
+        self.longest: int = about["longest"]
         self.lengths = frozenset[int](about["lengths"])
         self.heads: Mapping[bytes, int] = {
             bytes.fromhex(head): longest for head, longest in about["heads"].items()

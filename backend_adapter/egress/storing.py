@@ -70,10 +70,14 @@ class Writing:
         self._texts = bytearray()
         self._kinds = list[tuple[int, Kind]]()
         self._codes = Codes()
+        self._longest = 0
         # What is kept already, for nearly all names begin as others do.
         self._begun = set[bytes]()
         parts = range(1 << _PARTS_BITS)
         self._keys, self._entries = [array("Q") for _ in parts], [array("I") for _ in parts]
+        self._appending = [
+            (keys.append, each.append) for keys, each in zip(self._keys, self._entries, strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self._begins)
@@ -89,17 +93,19 @@ class Writing:
         self._texts += text.encode()
         if len(self._texts) > _BUFFERED:
             self._write_texts()
+        self._longest = max(self._longest, max(map(len, keys), default=0))
         if not by_words(kind):
             self._codes.add(keys)
+        begun = self._begun
         for key, entry in entries(number, keys):
             if entry == BEGINS:
-                if key in self._begun:
+                if key in begun:
                     continue
-                self._begun.add(key)
+                begun.add(key)
             mark = fingerprint(key)
-            part = mark >> 64 - _PARTS_BITS
-            self._keys[part].append(mark)
-            self._entries[part].append(entry)
+            append_key, append_entry = self._appending[mark >> 64 - _PARTS_BITS]
+            append_key(mark)
+            append_entry(entry)
 
     def _write_texts(self) -> None:
         self._out.write(bytes(self._texts))
@@ -109,6 +115,7 @@ class Writing:
         """All that remains to be written."""
         out = self._out
         self._write_texts()
+        self._appending.clear()
         self._begins.append(out.length)
         out.align()
         sections = {"values": (out.length, len(self._begins))}
@@ -144,6 +151,7 @@ class Writing:
             "sections": sections,
             "bits": bits,
             "kinds": self._kinds,
+            "longest": self._longest,
             "lengths": sorted(self._codes.lengths),
             "heads": {head.hex(): longest for head, longest in self._codes.heads.items()},
         }

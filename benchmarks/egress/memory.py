@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = all(
             guard.find(f"Das ist {_name(each).upper()}.") for each in (0, entries // 2, entries - 1)
         )
-        began = time.perf_counter()
+        began = time.process_time()
         for text in texts:
             guard.find(text)
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         after = psutil.Process().memory_full_info()
     own, children = (
         resource.getrusage(whose).ru_maxrss / 1e3

@@ -13,12 +13,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pii_leak_benchmark.operator_profile import seeded_fixture
+from pii_leak_benchmark.v2_emitter import build_segments
 from scripted import KEY, Client, RunningAdapter, StartAdapter, chunk, is_probe
 
 from backend_adapter.settings import UpstreamSettings
@@ -115,20 +116,21 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def listed(folder: Path) -> dict[str, Any]:
-    """The benchmark's values of the seed as lists of the site."""
-    values, _ = seeded_fixture(SEED, True)
-    emails, codes = folder / "emails.txt", folder / "codes.txt"
-    emails.write_text(values.pop("EMAIL"), encoding="utf-8")
-    codes.write_text("\n".join(values.values()), encoding="utf-8")
-    return {"dictionaries": [{"path": emails, "kind": "email"}, {"path": codes, "kind": "code"}]}
+def listed(folder: Path, values: Mapping[str, str]) -> dict[str, Any]:
+    """The benchmark's values of a seed as lists of the site."""
+    dictionaries = []
+    for name, value in values.items():
+        path = folder / f"{name}.txt"
+        path.write_text(value, encoding="utf-8")
+        dictionaries.append({"path": path, "kind": "email" if name == "EMAIL" else "code"})
+    return {"dictionaries": dictionaries}
 
 
 @pytest.mark.parametrize("known", ["listed", "recognised"])
 async def test_no_value_of_the_benchmark_reaches_the_upstream_and_all_come_back(
     known: str, client: Client, start_adapter: StartAdapter, relay: Relay, tmp_path: Path
 ) -> None:
-    lists = listed(tmp_path) if known == "listed" else {}
+    lists = listed(tmp_path, seeded_fixture(SEED, True)[0]) if known == "listed" else {}
     adapter = await start(client, start_adapter, relay, **lists)
     out = tmp_path / "reports"
     arguments = ["--target-base-url", f"{adapter.url}/v1", "--target-model", "m", "--seed", SEED]
@@ -148,12 +150,15 @@ async def test_however_an_answer_is_cut_everything_that_was_sent_comes_back(
     """The second profile: values in every place of a request, answers cut in two at every character.
 
     Its LeakRate counts values that nobody at the site has said: the upstream makes them up. They are no data of the
-    site, and reach who asked as the upstream said them.
+    site, and reach who asked as the upstream said them. Its number of nobody's social insurance is listed: without
+    a word about what it is, and with digits that no such number has, it is not recognised.
     """
     relay.answers_probes = True
-    adapter = await start(client, start_adapter, relay)
+    adapter = await start(
+        client, start_adapter, relay, **listed(tmp_path, build_segments(SEED).echo)
+    )
     arguments = ["--gateway-url", f"{adapter.url}/v1/chat/completions", "--model", "m"]
-    arguments += ["--upstream-port", str(relay.to), "--only", "hoheit", "--seed", "686f68656974"]
+    arguments += ["--upstream-port", str(relay.to), "--only", "hoheit", "--seed", SEED]
     arguments += ["--out", str(tmp_path), "--json-out", str(tmp_path / "rows.json")]
     done = await run(
         "pii-leak-benchmark-v2", *arguments, "--oracle", "exhaustive-2-part", folder=tmp_path

@@ -73,9 +73,9 @@ def main() -> None:
             presidio.PatternRecognizer(supported_entity="CUSTOM", deny_list=given["values"])
         )
     _find(scanner, "warm up")
-    began = time.perf_counter()
+    began = time.process_time()
     found = [_find(scanner, text) for text, _ in given["texts"]]
-    said = {"found": found, "seconds": time.perf_counter() - began}
+    said = {"found": found, "seconds": time.process_time() - began}
     sys.stdout.write(f"\n{json.dumps(said)}\n")
 
 

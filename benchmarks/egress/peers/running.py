@@ -23,7 +23,7 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What a peer found in each text, and how long that took it."""
+    """What a peer found in each text, and how many seconds of processor time that took."""
 
     found: list[list[Place]]
     seconds: float

@@ -27,13 +27,12 @@ _ANYWHERE = (
     r"|(?P<destination>\]\()"
     # In a list or a quotation as well; with a circumflex it is a footnote.
     r"|(?P<definition>[\r\n][ \t>*+.)0-9-]{0,24}\[(?!\^)(?:[^\]\[\\]|\\.){1,200}\]:)"
-    r"|(?P<tag><[a-z][^\s<>=/:]{0,64}[\s/])"
 )
-_BEGINS = re.compile(_ANYWHERE, re.IGNORECASE)
+_BEGINS = re.compile(rf"{_ANYWHERE}|(?P<tag><[a-z][^\s<>=/:]{{0,64}}[\s/])", re.IGNORECASE)
 # Within a tag, or what looks like one.
 _IN_TAG = re.compile(rf"(?P<attribute>=)|(?P<close>>)|{_ANYWHERE}", re.IGNORECASE)
 _MARKS = re.compile(r"[/\\:(?#=>;&<]|w\.|:[0-9]", re.IGNORECASE)
-_TAG_LENGTH, _ENTITY_LENGTH = 70, 16
+_TAG_LENGTH, _ENTITY_LENGTH, _SCHEME_LENGTH = 70, 16, 32
 # How an address is quoted, and what ends it then; spaces within belong to it.
 _QUOTES = {'"': '"', "'": "'", "`": "`", "<": ">"}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:\s*$", re.IGNORECASE)
@@ -119,7 +118,8 @@ class Addresses:
             pattern = _IN_TAG if self._in_tag else _BEGINS
             if (match := _first_to_end(pattern, whole, begin, before)) is not None:
                 self._begins(match, whole)
-                self._before = whole[: match.end()][-_LOOKED_BACK:]
+                # Nothing that begins before it ends after it, but for how an address is quoted.
+                self._before = whole[: match.end()][-_SCHEME_LENGTH:]
                 return place + match.end() - before
         self._before = whole[-_LOOKED_BACK:]
         return len(text)
@@ -145,7 +145,7 @@ class Addresses:
         elif what in ("destination", "definition"):
             self._ends, self._awaited = _DESTINATION, what
         else:
-            opened = _SCHEME.sub("", whole[: match.start()][-32:]).rstrip()[-1:]
+            opened = _SCHEME.sub("", whole[: match.start()][-_SCHEME_LENGTH:]).rstrip()[-1:]
             closing = _QUOTES.get(opened)
             if what in ("slashes", "scheme") and closing is not None:
                 self._ends, self._then = _QUOTED[closing], _BARE

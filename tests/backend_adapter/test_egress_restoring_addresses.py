@@ -156,6 +156,9 @@ def test_how_it_is_cut_makes_no_difference_to_what_is_an_address(text: str, cut:
     assert restored(text, cut) == restored(text, max(1, len(text)))
 
 
+SCHEME = re.compile(r"^[A-Za-z][\w+.-]*:")
+
+
 class _Loaded(HTMLParser):
     """What attributes of a page say, in which an address can be."""
 
@@ -182,4 +185,4 @@ def test_in_no_page_made_of_an_answer_does_an_address_have_a_value(text: str, cu
     said = restored(text, cut, names=Restorable({NAME: "Weiss"}))
     page = MarkdownIt("commonmark", {"html": True}).render(said)
     # A value that is a scheme goes nowhere.
-    assert not [each for each in _Loaded(page).said if re.search("Weiss(?!:)", each)]
+    assert not [each for each in _Loaded(page).said if "Weiss" in SCHEME.sub("", each)]

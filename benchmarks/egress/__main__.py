@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=20261127, help="of the corpus")
     parser.add_argument(
-        "--each", type=int, default=10, help="how often each template is filled (default 10)"
+        "--each", type=int, default=5, help="how often each template is filled (default 5)"
     )
     parser.add_argument(
         "--entries", type=int, default=1_000_000, help="names of the long list; 0 leaves it out"
@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found = detecting.measure(options.seed, options.each, finders, options.misses)
     if "litellm" in options.only:
         # Each document is sent four times through each proxy.
-        some = max(1, options.each // 10)
+        some = max(1, options.each // 5)
         ours = detecting.OURS in options.only
         found["leaked"] = leaving.measure(options.seed, some, ours=ours)
     if detecting.OURS in options.only:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from faker import Faker
 from stdnum import luhn
+from stdnum.at import uid
 from stdnum.de import idnr, vat
 from stdnum.iso7064 import mod_11_10
 
@@ -300,7 +301,8 @@ class Values:
 
     def vat_id(self) -> str:
         if self.random.random() < 0.2:
-            return f"ATU{self.digits(8)}"
+            digits = self.digits(7)
+            return f"ATU{digits}{uid.calc_check_digit(digits)}"
         while not vat.is_valid(number := self.digits(9, first="123456789")):
             pass
         return f"DE{number}" if self.random.random() < 0.6 else f"DE {number}"
@@ -309,7 +311,7 @@ class Values:
         draw = self.random
         if draw.random() < 0.25:
             groups = ":".join(f"{draw.randint(1, 0xFFFF):x}" for _ in range(4))
-            return f"2001:db8:{groups}::{draw.randint(1, 0xFFFF):x}"
+            return f"2003:e{draw.randint(0, 0xFFF):x}:{groups}::{draw.randint(1, 0xFFFF):x}"
         first, last = draw.choice((10, 192, 172, 84, 91, 213)), draw.randint(1, 254)
         return f"{first}.{draw.randint(0, 255)}.{draw.randint(0, 255)}.{last}"
 

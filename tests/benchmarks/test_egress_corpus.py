@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from stdnum import iban, luhn
+from stdnum.at import uid
 from stdnum.de import idnr, vat
 
 from benchmarks.egress.corpus import CATEGORIES, HELD_OUT, OPEN, Document, generate
@@ -57,7 +58,7 @@ def test_values_lie_apart_and_from_left_to_right(documents: list[Document]) -> N
         ("DE_TAX_ID", idnr.is_valid),
         ("DE_SOCIAL_SECURITY", lambda text: _checks(text, 11, rvnr_check_digit)),
         ("DE_HEALTH_INSURANCE", lambda text: _checks(text, 9, kvnr_check_digit)),
-        ("VAT_ID", lambda text: text.startswith("ATU") or vat.is_valid(text)),
+        ("VAT_ID", lambda text: uid.is_valid(text) or vat.is_valid(text)),
         ("EMAIL", re.compile(r"[\w.+-]+@([\w-]+\.)*example\.(com|net|org)").fullmatch),
     ],
 )

@@ -15,12 +15,20 @@ from backend_adapter.egress.index import BEGINS, Index, MemoryIndex, head_of, nu
 from backend_adapter.egress.readings import readings
 from backend_adapter.egress.skeleton import Places, tokens
 
-# What German and English put after a name: Müllers, Hansens, Fritzes, das Müllersche Haus.
-_ENDINGS = tuple(b"s es ns ens n en sche schen scher sches schem".split())
+# What German and English put after a name, by its last letter: Müllers, Hansens, Fritzes, das Müllersche Haus.
+_ENDINGS = {
+    ord("s"): (b"s", b"es", b"ns", b"ens", b"sches"),
+    ord("n"): (b"n", b"en", b"schen"),
+    ord("e"): (b"sche",),
+    ord("r"): (b"scher",),
+    ord("m"): (b"schem",),
+}
 # The time after a date: 1987-03-05T12:00.
 _TIME = re.compile(rb"(?<=\d)t\d{2,6}$")
 # With what all of them end.
 _ENDING = (*b"s n sche scher schem".split(), *(b"%d" % digit for digit in range(10)))
+# How many blanks and other marks may stand in a value that is written with still others.
+_BLANKS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +37,6 @@ class Value:
 
     kind: Kind
     text: str
-
-
-# How many blanks and other marks may stand in a value that is written with still others.
-_BLANKS = 200
 
 
 class _Hit(NamedTuple):
@@ -152,10 +156,10 @@ class Dictionary:
 
 def _endings(word: bytes) -> Iterator[tuple[Kind, bytes]]:
     """What may stand at the end of a word and be no part of a value of a kind."""
-    for ending in _ENDINGS:
+    for ending in _ENDINGS.get(word[-1], ()):
         if word.endswith(ending) and word != ending:
             yield "person", ending
-    if (time := _TIME.search(word)) is not None:
+    if b"t" in word and (time := _TIME.search(word)) is not None:
         yield "date", time[0]
 
 

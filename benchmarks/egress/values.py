@@ -302,7 +302,7 @@ class Values:
     def vat_id(self) -> str:
         if self.random.random() < 0.2:
             digits = self.digits(7)
-            return f"ATU{digits}{uid.calc_check_digit(digits)}"
+            return f"ATU{digits}{uid.calc_check_digit('U' + digits)}"
         while not vat.is_valid(number := self.digits(9, first="123456789")):
             pass
         return f"DE{number}" if self.random.random() < 0.6 else f"DE {number}"

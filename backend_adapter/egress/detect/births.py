@@ -32,7 +32,7 @@ _FOLLOWS = re.compile(
 # How far before a date the word for it may stand, and what between them says that it is another one's.
 _REACH = 60
 _OTHERS = re.compile(
-    r"[\d;|!?]|\n.*\n|[.:]\s+\S+\s+\S+\s|gestorben|verstorben|erstellt|datum vom|issued|died|†|urkunde",
+    r"[\d;|!?]|\n.*\n|[.:]\s+\S+\s+\S+\s|\bdatum\b|gestorben|verstorben|erstellt|datum vom|issued|died|†|urkunde",
     re.IGNORECASE,
 )
 

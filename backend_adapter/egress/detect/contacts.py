@@ -16,7 +16,7 @@ from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.views import View
 
 _MAIL = re.compile(
-    r"[^\W_](?<![\w.!#$%&'*+/=?^`{|}~-].)[\w.!#$%&'*+/=?^`{|}~-]{0,127}+@"
+    r"[^\W_](?<![\w.%+&#~-].)[\w.%+&#~-]{0,127}+@"
     r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,62}(?<![-_])"
 )
 _LOCAL_REACH, _DOMAIN_REACH = 132, 260

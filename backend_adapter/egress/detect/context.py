@@ -56,6 +56,9 @@ class Lexicon:
     def find(self, lower: str) -> "Occurrences":
         """Where the words stand in a text in small letters."""
         spans: dict[Words, list[tuple[int, int]]] = {}
+        if not lower.isascii():
+            # Half of a pair of surrogates is no character, and nothing that a word has.
+            lower = lower.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         for pattern, start, end in self._search.find_matches_as_indexes(lower, overlapping=True):
             joined_before = lower[start - 1 : start].isalnum()
             joined_after = lower[end : end + 1].isalnum()

@@ -175,9 +175,7 @@ def _named(
         value = match["value"]
         bare = value.rstrip(_TRAILING) if len(value.rstrip(_TRAILING)) >= 3 else value
         # A mark at the end of a password is as likely its own as the sentence's.
-        kept = (
-            value if value[-1:] in "!?*" and match.end() < len(view.text if view else "") else bare
-        )
+        kept = value if value[-1:] in "!?*" else bare
         if view and is_one(match, kept):
             begin = view.at(match.start("value"))
             yield Hit(begin, begin + len(kept), category, SECRET - 5)
@@ -186,7 +184,7 @@ def _named(
 def _is_password(match: re.Match[str], value: str) -> bool:
     if _PLACEHOLDER.fullmatch(value) or _CALL.fullmatch(value):
         return False
-    join = match["join"].strip(" \t\n\"'`*_:")
+    join = match["join"].strip(" \t\n\"'`*_")
     named_directly = not match["rest"].strip()
     short = match["name"].casefold() in ("pass", "pw", "pin")
     if not join and (short or not named_directly or not re.search(r"\d|[^\w`]", value)):
@@ -199,7 +197,7 @@ def _is_password(match: re.Match[str], value: str) -> bool:
     if match["quote"] or _MIXED.search(value):
         # A sentence goes on after a colon: only what stands for itself is a value then.
         return named_directly or match["quote"] != "" or len(value) >= 6
-    if join.casefold() == "lautet":
+    if join.casefold().startswith("lautet"):
         return True
     # In a file of settings nothing else stands there.
     return named_directly and "=" in match["join"] and value.isascii()

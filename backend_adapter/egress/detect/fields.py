@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from backend_adapter.egress.detect.births import DATE
 from backend_adapter.egress.detect.contacts import is_phone_value
@@ -99,6 +100,7 @@ _JOIN = re.compile(
     r"(?<=[\w.)\]\"'*`])[\"'*`_]{0,3}[ \t]{0,3}(?:=>|[:=])(?![:=/\\])[ \t]{0,16}(?:\r?\n[ \t]{0,8}(?=[-*•]? ?[A-ZÄÖÜ0-9\"]))?[\"'*`]{0,3}[ \t]?(?=[^\s,;_])"
 )
 _LABEL_REACH, _VALUE_REACH = 48, 160
+_LAST_WORD = re.compile(r"[\w.()]+[^\w\n]{0,3}$")
 _LABEL_CUT = re.compile(r"[\n\r,;|{}\[\]<>\"'*`•?!]|\. ")
 _BETWEEN_NAMES = re.compile(
     r"[ \t]{0,3}(?:\([^)\n]{0,48}\))?[ \t]{0,3}(?:[,;/&+|]|und\b|and\b|sowie\b|\r?\n(?=[ \t]{0,4}[-*•–]))[ \t]{0,3}(?:und |and )?(?:[-*•–][ \t]{0,2})?",
@@ -166,8 +168,11 @@ def fields(text: str) -> Iterator[Hit]:
 
 
 def _joined(text: str) -> Iterator[Hit]:
-    known = _FIELDS
+    known, ends = _FIELDS, _label_ends()
     for match in _JOIN.finditer(text):
+        last = _LAST_WORD.search(text, max(match.start() - 24, 0), match.start())
+        if last is None or _bare(last[0]) not in ends:
+            continue
         begin = max(match.start() - _LABEL_REACH, 0)
         before = text[begin : match.start()]
         cut = max((one.end() for one in _LABEL_CUT.finditer(before)), default=0)
@@ -221,6 +226,12 @@ def _is_told(text: str, start: int, label: str) -> bool:
         and follows is not None
         and text[name.end : name.end + 1] != "("
     )
+
+
+@cache
+def _label_ends() -> frozenset[str]:
+    """With what a label may end: most words before a colon are the end of none."""
+    return frozenset(label[begin:] for label in _FIELDS for begin in range(len(label)))
 
 
 def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Iterator[Hit]:

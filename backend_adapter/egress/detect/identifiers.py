@@ -252,6 +252,7 @@ def _foreign() -> Iterator[Identifier]:
         Words("codice fiscale", "fiscale"),
         _checked("ItFiscalCodeRecognizer"),
         alone=True,
+        within=_digits,
     )
     yield Identifier(
         "PL_PESEL",

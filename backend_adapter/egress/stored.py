@@ -65,7 +65,7 @@ def unwritable(path: Path, error: OSError) -> SettingsError:
     """What is told where such a file cannot be written, or read."""
     return SettingsError(
         f"What is made of long lists cannot be kept in {path.parent}: {error.strerror or error}.",
-        "Give this user a folder to write to, with room for some 100 bytes for each value.",
+        "Give this user a folder to write to, with room for some 150 bytes for each value.",
     )
 
 

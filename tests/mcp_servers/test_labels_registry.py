@@ -84,6 +84,13 @@ async def call(client: Client, tool: str, **arguments: object) -> tuple[bool, st
     return bool(result.is_error), block.text
 
 
+async def indexed(client: Client) -> None:
+    """Wait until a search finds all that there is."""
+    async with asyncio.timeout(60):
+        while "still being built" in (await call(client, "search", query="Zauberwort"))[1]:
+            await asyncio.sleep(0.05)
+
+
 async def query(
     serve: Serve, settings: DatabasesSettings, sql: str, headers: dict[str, str] = CHAT
 ) -> tuple[bool, str]:
@@ -124,6 +131,8 @@ async def test_passages_are_registered_with_the_class_of_their_root(
     (documents / "offen" / "aushang.txt").write_text("Telearbeit im Rathaus", encoding="utf-8")
     app = files_server.create_app(files(documents, adapter))
     async with talking_to(serve, app, CHAT) as client:
+        await indexed(client)
+        adapter.registered.clear()
         failed, text = await call(client, "search", query="Telearbeit", limit=20)
         assert not failed
         shown = {root: text.count(f"] {root}/") for root in ("offen", "intern")}
@@ -160,6 +169,8 @@ async def test_a_result_of_no_source_is_registered_as_such(
     app = files_server.create_app(files(documents, adapter))
     async with talking_to(serve, app, CHAT) as client:
         _, listed = await call(client, "list")
+        await indexed(client)
+        adapter.registered[1:] = []
         _, nothing = await call(client, "search", query="Zauberwort")
         refused, text = await call(client, "read", path="nirgends/x.txt")
     assert refused
@@ -338,6 +349,7 @@ async def test_without_a_chat_only_what_needs_no_protection_is_returned(
     assert "| Lindenau | 2 |" in text
     app = files_server.create_app(files(documents, adapter))
     async with talking_to(serve, app, headers) as client:
+        await indexed(client)
         assert not (await call(client, "read", path="offen/notiz.txt"))[0]
         for tool, arguments in (
             ("read", {"path": "intern/dienst.docx"}),

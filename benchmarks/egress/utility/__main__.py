@@ -27,6 +27,7 @@ from benchmarks.site import Endpoint, running_site
 _SEED = 20261127
 _EMBEDDED = "smollm2-135m"
 _TOKENS = 48
+_ALL = 100
 
 
 def _ask(port: int, model: str, question: Question, chat: str) -> str:
@@ -116,14 +117,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--questions", type=int, default=100, help="how many (default 100)")
+    parser.add_argument(
+        "--questions", type=int, default=_ALL, help=f"of {_ALL} about so many, spread evenly"
+    )
     parser.add_argument("--only", choices=("oracle", "embedded"), help="only this upstream")
     parser.add_argument("--unequal", action="store_true", help="tell the answers that differ")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object as the last line"
     )
     options = parser.parse_args(arguments)
-    asked = questions(options.questions, _SEED)
+    asked = questions(_ALL, _SEED)[:: max(1, _ALL // options.questions)]
     found: dict[str, Any] = {"questions": len(asked)}
     with tempfile.TemporaryDirectory(prefix="hoheit-utility-") as name:
         folder = Path(name)

@@ -38,6 +38,14 @@ class Finder(Protocol):
         ...
 
 
+class Detector(Protocol):
+    """Recognises values that nobody has listed."""
+
+    def find(self, text: str, label: str = "") -> list[Found]:
+        """The same; `label` is the key or the column that the text stands under."""
+        ...
+
+
 def apart(found: Iterable[Found]) -> list[Found]:
     """From left to right those that stay where some reach into each other.
 

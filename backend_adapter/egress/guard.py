@@ -2,14 +2,17 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
 from backend_adapter.egress.attached import holds_attached
+from backend_adapter.egress.detect.detectors import Detectors
+from backend_adapter.egress.detect.names import gender_of
+from backend_adapter.egress.detect.settings import DetectorSettings
 from backend_adapter.egress.dictionary import Dictionary
-from backend_adapter.egress.found import Finder, Found, apart
+from backend_adapter.egress.found import Detector, Finder, Found, apart
 from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.labels import NOTHING_KNOWN, Known
 from backend_adapter.egress.lists import read_values
@@ -26,33 +29,36 @@ from backend_adapter.errors import EgressError, SettingsError
 Body = dict[str, object]
 
 
+@lru_cache(maxsize=1)
+def detectors(settings: DetectorSettings) -> Detectors:
+    """Made once, however often other settings change: what they have seen they need not look through again."""
+    return Detectors(settings)
+
+
 class Together:
-    """Several finders as one."""
+    """What is known and what is recognised, found as one."""
 
-    def __init__(self, *finders: Finder) -> None:
-        self._finders = finders
+    def __init__(self, known: Sequence[Finder], detectors: Sequence[Detector] = ()) -> None:
+        self._known, self._detectors = known, detectors
 
-    def find(self, text: str) -> list[Found]:
+    def find(self, text: str, label: str = "") -> list[Found]:
         """What any of them finds, none reaching into another."""
-        return apart(each for finder in self._finders for each in finder.find(text))
+        found = [each for finder in self._known for each in finder.find(text)]
+        found += [each for detector in self._detectors for each in detector.find(text, label)]
+        return apart(found)
 
 
 class Guard:
     """What these settings say; `read` it anew where they change."""
 
     def __init__(
-        self, policy: Policy, listed: Dictionary, key: bytes, detectors: Sequence[Finder] = ()
+        self, policy: Policy, listed: Dictionary, key: bytes, detectors: Sequence[Detector] = ()
     ) -> None:
         self.policy = policy
         self._listed, self._key, self._detectors = listed, key, tuple(detectors)
 
     @classmethod
-    def read(
-        cls,
-        settings: EgressSettings,
-        cache: Path | None = None,
-        report: Callable[[str], None] | None = None,
-    ) -> "Guard":
+    def read(cls, settings: EgressSettings) -> "Guard":
         """With the policy and the lists that the settings name. Blocks. Raises SettingsError."""
         key = None if settings.key is None else settings.key.get_secret_value().encode()
         if settings.dictionaries and len(key or b"") < KEY_BYTES:
@@ -61,20 +67,24 @@ class Guard:
                 "(adapter.egress.dictionaries).",
                 f"Give adapter.egress.key, or the secret egress-key, at least {KEY_BYTES}.",
             )
-        listed = Dictionary(read_values(settings.dictionaries))
         # Without a key, pseudonyms are good for as long as this process runs.
-        return cls(read_policy(settings.policy), listed, key or os.urandom(KEY_BYTES))
+        return cls(
+            read_policy(settings.policy),
+            Dictionary(read_values(settings.dictionaries)),
+            key or os.urandom(KEY_BYTES),
+            [detectors(settings.detectors)] if settings.detectors.enabled else (),
+        )
 
     def find(self, text: str) -> list[Found]:
         """All that the site has listed, and all that is recognised, in a text."""
-        return Together(self._listed, *self._detectors).find(text)
+        return Together([self._listed], self._detectors).find(text)
 
     def protect(
         self, chat: str, known: Known = NOTHING_KNOWN, action: Action = "pseudonymise"
     ) -> "Protected":
         """What protects one request of a chat, and its answer."""
-        certain = Together(self._listed, known.dictionary)
-        searched = Together(certain, *self._detectors)
+        certain = Together([self._listed, known.dictionary])
+        searched = Together([certain], self._detectors)
         return Protected(self.policy, certain, searched, Pseudonyms(self._key, chat), known, action)
 
 
@@ -85,7 +95,7 @@ class Protected:
         self,
         policy: Policy,
         certain: Finder,
-        searched: Finder,
+        searched: Detector,
         pseudonyms: Pseudonyms,
         known: Known,
         action: Action,
@@ -113,8 +123,8 @@ class Protected:
 
     def _replaced(self, value: object) -> object:
         try:
-            replaced = replace(value, self._searched, self._pseudonyms)
-            missed = left_over(replaced.value, self._certain)
+            replaced = replace(value, self._searched, self._pseudonyms, gender_of)
+            missed = left_over(replaced.value, self._certain, self._pseudonyms)
         except RecursionError:
             raise _opaque("It is nested too deep.") from None
         except OpaqueError as error:

@@ -139,11 +139,7 @@ class Restored:
         """What is held back of a choice; with `but`, that place goes on, and the others may later."""
         for place in [each for each in self._open if each[0] == choice and each != but]:
             _, kind, index = place
-            part = self._open[place]
-            if but is not None and isinstance(part, _Shown):
-                said = part.pause()
-            else:
-                said = self._open.pop(place).end()
+            said = self._rest(place, over=but is None)
             if not said:
                 continue
             if kind == "text":
@@ -154,6 +150,13 @@ class Restored:
                 yield ToolCallDelta(index, arguments=said, choice=choice)
         for place in [each for each in self._held if each[0] == choice and each != but]:
             yield self._whole(self._held.pop(place))
+
+    def _rest(self, place: _Place, *, over: bool) -> str:
+        part = self._open[place]
+        if isinstance(part, _Shown) and not over:
+            return part.pause()
+        del self._open[place]
+        return part.end()
 
     def _whole(self, deltas: list[ToolCallDelta]) -> ToolCallDelta:
         """A call for a tool outside the site, as it may go there. Raises EgressError."""

@@ -99,7 +99,7 @@ class Known(msgspec.Struct, frozen=True):
     """What is known of one request's chat.
 
     `passages` counts, by source, those that the tools returned for the message that is being answered.
-    `kept` tells that its user wants it to stay on site, `expired` that labels of it have been dropped for their age,
+    `kept` tells that its user wants it to stay on site, `expired` that labels of it are gone for their age,
     `unregistered` that it holds results of the site's tools of which nobody knows what is in them, and `early` that
     the request belongs to a chat that has not come yet.
     """

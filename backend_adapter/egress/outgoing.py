@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from backend_adapter.egress.found import Finder
+from backend_adapter.egress.found import Detector, Finder
 from backend_adapter.egress.naming.codes import Gender
 from backend_adapter.egress.pseudonyms import Pseudonyms
 
@@ -51,7 +51,7 @@ class Replaced:
 
 def replace(
     value: Any,
-    finder: Finder,
+    finder: Detector,
     pseudonyms: Pseudonyms,
     gender_of: Callable[[str], Gender | None] = lambda _: None,
 ) -> Replaced:
@@ -65,16 +65,16 @@ def replace(
     return Replaced(_Walk(replacing).any(value, 0), replacing.counts)
 
 
-def left_over(value: Any, finder: Finder) -> int:
-    """How many values still stand in what is about to leave; anything but 0 must not."""
-    counting = _Counting(finder)
+def left_over(value: Any, finder: Finder, pseudonyms: Pseudonyms) -> int:
+    """How many values still stand in what is about to leave, `pseudonyms` aside: anything but 0 must not."""
+    counting = _Counting(finder, pseudonyms)
     _Walk(counting).any(value, 0)
     return counting.count
 
 
 class _Visitor(Protocol):
-    def plain(self, text: str) -> str:
-        """What stands in place of a text that is only text."""
+    def plain(self, text: str, label: str) -> str:
+        """What stands in place of a text that is only text; `label` is the key that it has in JSON."""
         ...
 
 
@@ -82,39 +82,38 @@ class _Visitor(Protocol):
 class _Reading:
     told: Callable[[str], None]
 
-    def plain(self, text: str) -> str:
+    def plain(self, text: str, label: str) -> str:
         self.told(text)
         return text
 
 
 class _Counting:
-    def __init__(self, finder: Finder) -> None:
-        self._finder = finder
+    def __init__(self, finder: Finder, pseudonyms: Pseudonyms) -> None:
+        self._finder, self._pseudonyms = finder, pseudonyms
         self.count = 0
 
-    def plain(self, text: str) -> str:
-        self.count += len(self._finder.find(text))
+    def plain(self, text: str, label: str) -> str:
+        self.count += len([*self._pseudonyms.others(text, self._finder.find(text))])
         return text
 
 
 class _Replacing:
     def __init__(
         self,
-        finder: Finder,
+        finder: Detector,
         pseudonyms: Pseudonyms,
         gender_of: Callable[[str], Gender | None],
     ) -> None:
         self._finder, self._pseudonyms, self._gender_of = finder, pseudonyms, gender_of
         self.counts = Counter[str]()
 
-    def plain(self, text: str) -> str:
+    def plain(self, text: str, label: str) -> str:
         said, begin = [], 0
-        for each in self._finder.find(text):
+        for each in self._pseudonyms.others(text, self._finder.find(text, label)):
             written = text[each.start : each.end]
             gender = self._gender_of(each.value) if each.kind == "person" else None
             name = self._pseudonyms.of(each.kind, each.value, gender=gender, written=written)
-            if name != written:
-                self.counts[each.kind if each.known else each.category] += 1
+            self.counts[each.kind if each.known else each.category] += 1
             said += [text[begin : each.start], name]
             begin = each.end
         return "".join([*said, text[begin:]]) if said else text
@@ -126,22 +125,22 @@ class _Walk:
         # Of how many texts it is inside that are JSON: there a number may be a value, elsewhere it is a parameter.
         self._inside = 0
 
-    def any(self, value: Any, depth: int) -> Any:
+    def any(self, value: Any, depth: int, label: str = "") -> Any:
         if depth > _DEEPEST:
             raise OpaqueError(f"It is nested more than {_DEEPEST} deep.")
         if isinstance(value, str):
-            return self._text(value, depth)
+            return self._text(value, depth, label)
         if isinstance(value, dict):
             return {
                 self._key(key): inner
                 if self._is_protocol(key, inner)
-                else self.any(inner, depth + 1)
+                else self.any(inner, depth + 1, key if self._inside else "")
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.any(inner, depth + 1) for inner in value]
+            return [self.any(inner, depth + 1, label) for inner in value]
         if self._inside and isinstance(value, int) and not isinstance(value, bool):
-            return self._number(value)
+            return self._number(value, label)
         return value
 
     def _is_protocol(self, key: Any, value: Any) -> bool:
@@ -152,9 +151,9 @@ class _Walk:
         """A key, which may be a value too; the ids of tokens are none (`logit_bias`)."""
         if not isinstance(key, str) or (key.isdigit() and not self._inside):
             return key
-        return self._plain(key)
+        return self._plain(key, "")
 
-    def _text(self, text: str, depth: int) -> str:
+    def _text(self, text: str, depth: int, label: str) -> str:
         """A text, or what it is the written form of: JSON with escapes, a file in Base64, HTML, an address."""
         if text[:1] in ("{", "[", '"') and (inner := self._json(text, depth)) is not None:
             return inner
@@ -162,10 +161,10 @@ class _Walk:
             return self._file(text, depth)
         if _EMBEDDED.search(text):
             raise OpaqueError("It holds a file in the middle of a text.")
-        said = self._plain(text)
+        said = self._plain(text, label)
         for mark, read in _WRITTEN:
             if mark in said and (meant := read(said)) != said:
-                replaced = self._plain(meant)
+                replaced = self._plain(meant, label)
                 # What says nothing that has to go stays as it was written.
                 said = said if replaced == meant else replaced
         return said
@@ -190,12 +189,12 @@ class _Walk:
             content = None
         if data is None or content is None:
             raise OpaqueError("It holds a file that is no text in UTF-8.")
-        replaced = self._text(content, depth + 1)
+        replaced = self._text(content, depth + 1, "")
         if replaced == content:
             return text
         return f"{data[1]}{base64.b64encode(replaced.encode()).decode()}"
 
-    def _number(self, number: int) -> int | str:
+    def _number(self, number: int, label: str) -> int | str:
         text = str(number)
-        replaced = self._plain(text)
+        replaced = self._plain(text, label)
         return number if replaced == text else replaced

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from backend_adapter.egress.detect.settings import DetectorSettings
 from backend_adapter.egress.forms import Kind
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 
@@ -49,6 +50,10 @@ class EgressSettings(BaseModel):
         ge=0,
         description="How long what the site's tools have labelled is known, in days; a chat that is older stays on "
         "site. 0 keeps it for good.",
+    )
+    detectors: DetectorSettings = Field(
+        default_factory=lambda: DetectorSettings(),
+        description="What is recognised without being listed.",
     )
     receipts: ReceiptSettings = Field(
         default_factory=lambda: ReceiptSettings(),

@@ -62,7 +62,7 @@ async def test_what_a_client_writes_leaves_under_pseudonyms_and_comes_back_as_it
     )
     assert not recorder.heard_of(NAME)
     assert not recorder.heard_of(IBAN)
-    assert b"Person-" in recorder.got
+    assert b"Mann-" in recorder.got
 
 
 async def test_to_an_upstream_of_the_site_it_goes_as_it_is(
@@ -89,7 +89,7 @@ async def test_where_one_of_the_replicas_is_outside_all_get_the_same(
         for _ in range(4):
             await client.post(adapter, CHAT, question(TEXT))
         for each in (recorder, other):
-            assert b"Person-" in each.got
+            assert b"Mann-" in each.got
             assert not each.heard_of(NAME)
 
 
@@ -175,7 +175,7 @@ async def test_an_answer_that_began_on_site_does_not_go_on_outside(
         assert not outside.heard_of(NAME)
         # From now on the model is asked under pseudonyms, wherever it answers.
         await client.post(adapter, CHAT, question(TEXT))
-        assert b"Person-" in outside.got
+        assert b"Mann-" in outside.got
         assert not outside.heard_of(NAME)
 
 

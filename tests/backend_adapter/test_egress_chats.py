@@ -108,7 +108,7 @@ def loop(tool: str, result: str, text: str = "And?") -> dict[str, Any]:
 async def test_a_value_that_a_tool_has_labelled_leaves_under_a_pseudonym_in_its_chat(
     site: Site, outside: Recorder
 ) -> None:
-    await site.start(outside.upstream())
+    await site.start(outside.upstream(), egress={"detectors": {"enabled": False}})
     await site.register("rows", values=PERSON)
     text = f"What of {NAME.upper()} and Ziegenruecker, Anna?"
     assert await site.said(text) == f"What of {NAME} and {NAME}?"

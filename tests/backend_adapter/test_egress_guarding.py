@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCallDelta, Usage
 from backend_adapter.egress.dictionary import Dictionary, Value
+from backend_adapter.egress.guard import Together
 from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
@@ -27,7 +28,7 @@ DICTIONARY = Dictionary([Value("person", NAME), Value("iban", "DE893704004405320
 
 def sent(value: Any) -> tuple[Any, Pseudonyms]:
     pseudonyms = Pseudonyms(KEY, "chat")
-    return replace(value, DICTIONARY, pseudonyms).value, pseudonyms
+    return replace(value, Together([DICTIONARY]), pseudonyms).value, pseudonyms
 
 
 def restored(values: Mapping[str, str]) -> Restored:
@@ -72,7 +73,7 @@ def test_wherever_it_stands_it_does_not_leave(body: Any) -> None:
     left, pseudonyms = sent(body)
 
     assert len(pseudonyms.values) == 1
-    assert left_over(left, DICTIONARY) == 0
+    assert left_over(left, DICTIONARY, pseudonyms) == 0
     raw = msgspec.json.encode(left).decode()
     assert "weissmuller" not in compact(words(raw))
     [pseudonym] = pseudonyms.values
@@ -101,7 +102,9 @@ def test_a_number_that_is_a_value_is_none_any_more() -> None:
     dictionary, pseudonyms = Dictionary([Value("code", "4711")]), Pseudonyms(KEY, "chat")
     row = json.dumps({"a": 4711, "b": 47110, "c": True, "4711": 1})
     body = {"max_tokens": 4711, "logit_bias": {"4711": -100}, "prompt": [4711, 1]}
-    left = replace({**body, "messages": [{"content": row}]}, dictionary, pseudonyms).value
+    left = replace(
+        {**body, "messages": [{"content": row}]}, Together([dictionary]), pseudonyms
+    ).value
     [pseudonym] = pseudonyms.values
     content = json.loads(left.pop("messages")[0]["content"])
     assert content == {"a": pseudonym, "b": 47110, "c": True, pseudonym: 1}
@@ -113,8 +116,10 @@ def test_a_key_of_the_protocol_is_none_in_what_a_tool_has_returned() -> None:
     dictionary = Dictionary([Value("code", "K-2024/00817"), Value("person", NAME)])
     pseudonyms = Pseudonyms(KEY, "chat")
     row = json.dumps({"id": "K-2024/00817", "type": NAME, "name": NAME})
-    left = replace({"messages": [{"role": "tool", "content": row}]}, dictionary, pseudonyms).value
-    assert left_over(left, dictionary) == 0
+    left = replace(
+        {"messages": [{"role": "tool", "content": row}]}, Together([dictionary]), pseudonyms
+    ).value
+    assert left_over(left, dictionary, pseudonyms) == 0
     by_value = {value: name for name, value in pseudonyms.values.items()}
     assert json.loads(left["messages"][0]["content"]) == {
         "id": by_value["K-2024/00817"],
@@ -178,7 +183,7 @@ def test_what_a_model_says_again_comes_back_as_it_was(text: str, cut: int) -> No
     body = {"messages": [{"role": "user", "content": text}, {"content": json.dumps({"q": text})}]}
     left, pseudonyms = sent(body)
     raw = msgspec.json.encode(left).decode()
-    assert left_over(left, DICTIONARY) == 0
+    assert left_over(left, DICTIONARY, pseudonyms) == 0
     if NAME in text:
         assert NAME not in raw
 
@@ -196,7 +201,7 @@ def test_the_name_of_a_called_tool_is_the_one_that_the_client_has_offered() -> N
     tools = [{"function": {"name": "ask_joerg_weissmueller"}}]
     pseudonyms = Pseudonyms(KEY, "chat")
     value = Value("text", "joerg_weissmueller")
-    left = replace({"tools": tools}, Dictionary([value]), pseudonyms).value
+    left = replace({"tools": tools}, Together([Dictionary([value])]), pseudonyms).value
     offered = left["tools"][0]["function"]["name"]
     assert offered == f"ask_{next(iter(pseudonyms.values))}"
     [call] = restored(pseudonyms.values).feed(ToolCallDelta(0, "id", offered))

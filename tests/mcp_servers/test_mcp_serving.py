@@ -97,6 +97,10 @@ async def test_files_over_http(serve: Serve, files_settings: FilesSettings, mode
             assert tool.annotations.open_world_hint is False
             assert tool.output_schema is None
         found = await client.call_tool("search", {"query": "Wo ist die Straße gesperrt?"})
+        async with asyncio.timeout(60):
+            while "still being built" in text_of(found):
+                await asyncio.sleep(0.05)
+                found = await client.call_tool("search", {"query": "Wo ist die Straße gesperrt?"})
         assert text_of(found).splitlines()[-3].endswith("offen/notiz.txt#line=1 (public)")
         refused = await client.call_tool("read", {"path": "offen/../intern/dienst.docx"})
         assert refused.is_error

@@ -75,7 +75,7 @@ def adapter(folder: Path, upstream: int, core: str) -> Iterator[Server]:
     port = free_port()
     (folder / "hoheit.toml").write_text(
         f"[embedded]\nenabled = false\n\n[adapter]\nport = {port}\napi_key = {_KEY!r}\n\n"
-        f"[[adapter.upstreams]]\nname = 'scripted'\nbase_url = 'http://127.0.0.1:{upstream}/v1'\n"
+        f"[[adapter.upstreams]]\nname = 'scripted'\ntrust = 'site'\nbase_url = 'http://127.0.0.1:{upstream}/v1'\n"
         "engine = 'vllm'\n\n[adapter.admission]\nmax_concurrent = 2000\n"
         "max_concurrent_per_user = 2000\n"
     )

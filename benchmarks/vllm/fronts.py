@@ -27,7 +27,7 @@ def adapter(folder: Path, replicas: Sequence[Replica]) -> Iterator[Endpoint]:
     """The adapter as `hoheit adapter` starts it, with its defaults."""
     port = free_port()
     upstreams = "".join(
-        f"[[adapter.upstreams]]\nname = '{each.name}'\nbase_url = '{each.endpoint.base_url}'\n"
+        f"[[adapter.upstreams]]\nname = '{each.name}'\ntrust = 'site'\nbase_url = '{each.endpoint.base_url}'\n"
         "engine = 'vllm'\n\n"
         for each in replicas
     )

@@ -152,7 +152,7 @@ def stands_in(document: Document, value: Gold, text: str) -> bool:
     """Whether a value is in a text, whole or by a part that tells it.
 
     That is a word of at least four letters or a number of at least five digits which is nowhere else in the
-    document.
+    document; of an address of mail what stands before its host, of a date nothing but all of it.
     """
     said = document.text[value.start : value.end]
     if said in text:
@@ -162,7 +162,12 @@ def stands_in(document: Document, value: Gold, text: str) -> bool:
         rest.append(document.text[begin : gold.start])
         begin = gold.end
     around = "".join([*rest, document.text[begin:]])
-    return any(part in text and part not in around for part in _TELLING.findall(said))
+    parts = _TELLING.findall(said)
+    if value.category == "EMAIL":
+        parts = [said.partition("@")[0]]
+    elif value.category == "BIRTH_DATE":
+        parts = []
+    return any(part in text and part not in around for part in parts)
 
 
 def _positions(text: str, places: Iterable[Gold | Place]) -> set[int]:

@@ -3,7 +3,7 @@
 Each value stands once in each form, in the middle of a sentence, in a place of a request: a message, a tool's
 result in JSON, a call's arguments, a tool's definition, a text file in Base64. What leaves is decoded again and
 looked through without the boundary's own code: a value counts as found where no word of it that is a name, and no
-six of its letters and digits in a row, is in what left.
+six of its letters and digits in a row, is in what left; a date where all of it is not.
 """
 
 import base64
@@ -122,6 +122,9 @@ def still_there(sample: Sample, leaving: object) -> bool:
     value = _flat(sample.said)
     if value in flat:
         return True
+    # What stands for a date is a date, which may have the same month.
+    if sample.known.kind == "date":
+        return False
     # What stands for an address of mail has this in it as well.
     for piece in value.split("example"):
         if any(piece[at : at + _RUN] in flat for at in range(len(piece) - _RUN + 1)):

@@ -88,9 +88,13 @@ def main() -> None:
     given = json.load(sys.stdin)
     variant = given["variant"]
     engine = analyzer(variant)
-    if given["values"]:
+    for language in engine.supported_languages if given["values"] else ():
         engine.registry.add_recognizer(
-            PatternRecognizer(supported_entity="LISTED", deny_list=given["values"])
+            PatternRecognizer(
+                supported_entity="LISTED",
+                deny_list=given["values"],
+                supported_language=language,
+            )
         )
     engine.analyze("warm up", "en")
     began = time.process_time()

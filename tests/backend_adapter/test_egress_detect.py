@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """What nobody listed is recognised in letters, minutes, tickets, tables and logs, and what only looks like it is not."""
 
 import pytest

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """The detectors as a whole: settings, what is kept, threads, hostile texts, and that nothing is fetched."""
 
 import socket
@@ -53,7 +54,7 @@ def test_an_unknown_category_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_model_that_is_not_installed_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="'no_such_model'.*not installed.*never fetched"):
+    with pytest.raises(SettingsError, match=r"'no_such_model'.*not installed.*never fetched"):
         Detectors(DetectorSettings(ner="no_such_model"))
     with pytest.raises(SettingsError, match="cannot be loaded"):
         Detectors(DetectorSettings(ner=str(tmp_path)))

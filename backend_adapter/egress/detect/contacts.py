@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Recognises addresses of mail and telephone numbers.
 
 Mail: RFC 5321 section 4.5.3.1 (lengths), RFC 5322 section 3.4.1; unlike Presidio's, the recogniser asks for no public

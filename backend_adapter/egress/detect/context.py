@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Tells what the words beside a number say of it, where its shape alone says too little."""
 
 import re

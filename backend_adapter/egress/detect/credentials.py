@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Recognises what opens something: keys and tokens by their makers' formats, and passwords by the words beside them.
 
 Sources, beside each: what its maker documents of the format. Those with a mark of their own need no word beside them.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Finds in a text what nobody has listed: all recognisers together, and what they found kept for the next time."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Recognises values by the name of the field that they stand in: `Name: …`, a key of JSON, a column of a table."""
 
 import re
@@ -139,12 +140,15 @@ def value_hits(sort: str, text: str, start: int, end: int, *, whole: bool) -> It
     elif sort == "ADDRESS":
         value = text[start:end]
         if (
-            whole
-            and any(each.isdigit() for each in value)
-            and any(each.isalpha() for each in value)
+            (
+                whole
+                and any(each.isdigit() for each in value)
+                and any(each.isalpha() for each in value)
+            )
+            and len(value) <= 120
+            and _ADDRESS.fullmatch(value)
         ):
-            if len(value) <= 120 and _ADDRESS.fullmatch(value):
-                yield Hit(start, end, sort, SHAPED)
+            yield Hit(start, end, sort, SHAPED)
     elif sort == "PASSWORD":
         if whole and is_password_value(text[start:end]):
             yield Hit(start, end, sort, LABELLED)
@@ -242,9 +246,9 @@ def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Itera
     for number in range(_MOST_PEOPLE):
         name = name_at(text, start, limit if sort == "people" else end)
         if name is None:
-            if sort == "part" and whole and text[start:end].isalpha() and number == 0:
-                yield Hit(start, end, "PERSON", LABELLED)
-            elif number == 0 and whole and _is_small_name(text[start:end]):
+            if (sort == "part" and whole and text[start:end].isalpha() and number == 0) or (
+                number == 0 and whole and _is_small_name(text[start:end])
+            ):
                 yield Hit(start, end, "PERSON", LABELLED)
             return
         single = name.last == name.start

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """The lists of words that names are recognised by, read once: written for this project from general knowledge.
 
 `first_names.txt` has a first name and its gender (f, m, u for both) in each line; `ambiguous_names.txt` those of them

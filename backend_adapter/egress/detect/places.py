@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Recognises where somebody lives: a street with a number, German, American or British, and its town beside it.
 
 Sources: DIN 5008 (how a German address is written), USPS Publication 28 appendices B and C1 (states and suffixes of

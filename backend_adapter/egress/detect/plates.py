@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """The districts that a German number plate may begin with.
 
 Source: Anlage 1 (zu § 8 Abs. 1 Satz 4) of the Fahrzeug-Zulassungsverordnung, the districts of today and the older

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """One text, and what all recognisers want to know of it: computed once, when the first one asks."""
 
 import re

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from backend_adapter.egress.found import Detector, Finder
+from backend_adapter.egress.found import Detector, Finder, Found
 from backend_adapter.egress.naming.codes import Gender
 from backend_adapter.egress.pseudonyms import Pseudonyms
 
@@ -33,6 +33,8 @@ _WRITTEN: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("%", unquote),
     ("\\u", lambda text: _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)),
 )
+# A title stands within so many characters before a name.
+_TITLE = 16
 # JSON within JSON within JSON: whoever goes further hides something.
 _DEEPEST = 64
 
@@ -111,12 +113,17 @@ class _Replacing:
         said, begin = [], 0
         for each in self._pseudonyms.others(text, self._finder.find(text, label)):
             written = text[each.start : each.end]
-            gender = self._gender_of(each.value) if each.kind == "person" else None
+            gender = self._gender(text, each) if each.kind == "person" else None
             name = self._pseudonyms.of(each.kind, each.value, gender=gender, written=written)
             self.counts[each.kind if each.known else each.category] += 1
             said += [text[begin : each.start], name]
             begin = each.end
         return "".join([*said, text[begin:]]) if said else text
+
+    def _gender(self, text: str, person: Found) -> Gender | None:
+        """By the name, or by the title before it."""
+        before = text[max(0, person.start - _TITLE) : person.start].split()[-1:]
+        return self._gender_of(" ".join([*before, person.value]))
 
 
 class _Walk:

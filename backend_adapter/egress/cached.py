@@ -1,6 +1,6 @@
 """Long lists, made searchable by a process of its own and kept in a file that all processes of a machine share.
 
-In a process of its own, because that takes a minute and hundreds of megabytes: meanwhile this one goes on serving
+In a process of its own, because that takes minutes and hundreds of megabytes: meanwhile this one goes on serving
 with the lists before, and it gets no larger. The file is named for the digest of the lists and is private to this
 user; it holds what the lists hold.
 """
@@ -101,5 +101,5 @@ def _make(
     if process.returncode:
         raise SettingsError(
             f"The process that makes the lists searchable ended with status {process.returncode}.",
-            "See whether the machine has memory left: it takes some 100 bytes for each value.",
+            "See whether the machine has memory left: it takes some 200 bytes for each value.",
         )

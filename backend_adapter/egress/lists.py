@@ -17,7 +17,7 @@ def read_dictionary(
     cache: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Dictionary:
-    """What finds all values of all lists, however many they are. Blocks: a minute for millions of new values.
+    """What finds all values of all lists, however many they are. Blocks: up to a minute for a million of new ones.
 
     Long lists are made searchable once, by a process of its own, and kept in the folder `cache`, where the next
     start and other processes find them; without one, until this process ends. `report` gets lines on how far it is.

@@ -62,7 +62,7 @@ class _Writer:
 
 
 class Writing:
-    """Writes such a file: `add` every value, then `finish`. Takes about 100 bytes of memory for each value."""
+    """Writes such a file: `add` every value, then `finish`. Takes up to 200 bytes of memory for each value."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._out = _Writer(file)

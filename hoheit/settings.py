@@ -190,7 +190,10 @@ def complete(
             "user_jwt_secret": secret(adapter.user_jwt_secret, "user-jwt-secret"),
             "labels_key": secret(adapter.labels_key, "labels-key"),
             "egress": adapter.egress.model_copy(
-                update={"key": secret(adapter.egress.key, "egress-key")}
+                update={
+                    "key": secret(adapter.egress.key, "egress-key"),
+                    "index_folder": adapter.egress.index_folder or home.data / "adapter" / "lists",
+                }
             ),
             "database_url": adapter.database_url
             or SecretStr(f"sqlite+aiosqlite:///{home.data / 'adapter' / 'adapter.db'}"),

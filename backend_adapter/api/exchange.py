@@ -258,7 +258,7 @@ class Exchange:
             )
 
         def stages() -> list[Stage]:
-            return [*asked_of.stages(), *leaves.stages()]
+            return [*asked_of.stages(), *leaves.stages(protected)]
 
         parts = Parts(protected, answers, stages)
         if leaves.note:

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 
 from backend_adapter.api.auth import caller
+from backend_adapter.api.identity import SITE
 from backend_adapter.api.services import Services
 from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.stages import Stage
@@ -146,9 +147,13 @@ class Leaving:
             return ask
         return msgspec.structs.replace(ask, body=self._protected.outgoing(ask.body))
 
-    def stages(self) -> list[Stage]:
+    def stages(self, ask: Ask) -> list[Stage]:
         """The steps of the answer after all others."""
-        return [] if self._protected is None else [self._protected.incoming()]
+        if self._protected is None:
+            return []
+        # A program asks with a key of its own, and what has a form must keep it.
+        shown = self._about.client == SITE and ask.path == "chat/completions" and not ask.formed
+        return [self._protected.incoming(shown=shown and not self._about.task)]
 
     async def sending(self, upstream: UpstreamSettings, sent: bytes) -> None:
         """Note down what is about to be sent; without that nothing leaves. Raises DatabaseError."""

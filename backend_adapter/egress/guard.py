@@ -1,5 +1,6 @@
 """The one door: everything that a request says passes it before it leaves the site, and the answer after."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from backend_adapter.egress.dictionary import Dictionary
 from backend_adapter.egress.found import Detector, Finder, Found, apart
 from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.labels import NOTHING_KNOWN, Known
-from backend_adapter.egress.lists import read_values
+from backend_adapter.egress.lists import read_dictionary
 from backend_adapter.egress.media import media_in
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.policy.reading import read_policy
@@ -24,6 +25,8 @@ from backend_adapter.egress.pseudonyms import Pseudonyms
 from backend_adapter.egress.restore import Restoring
 from backend_adapter.egress.settings import KEY_BYTES, EgressSettings
 from backend_adapter.errors import EgressError, SettingsError
+
+log = logging.getLogger(__name__)
 
 # A body; what is in it is whatever clients send.
 Body = dict[str, object]
@@ -70,7 +73,7 @@ class Guard:
         # Without a key, pseudonyms are good for as long as this process runs.
         return cls(
             read_policy(settings.policy),
-            Dictionary(read_values(settings.dictionaries)),
+            read_dictionary(settings.dictionaries, settings.index_folder, log.info),
             key or os.urandom(KEY_BYTES),
             [detectors(settings.detectors)] if settings.detectors.enabled else (),
         )
@@ -142,13 +145,13 @@ class Protected:
         """Those that stand for values in what goes out."""
         return [*self._pseudonyms.values]
 
-    def incoming(self) -> Restored:
-        """The step of the answer that restores what was replaced."""
+    def incoming(self, *, shown: bool = True) -> Restored:
+        """The step of the answer that restores what was replaced; `shown` tells that a page may show it."""
         return Restored(
             self._pseudonyms.restorable,
             site_tool=self._policy.runs_on_site,
             leaving_call=self._leaving_call,
-            link_hosts=self._policy.link_hosts,
+            link_hosts=self._policy.link_hosts if shown else None,
         )
 
     def _leaving_call(self, tool: str, arguments: str) -> str:

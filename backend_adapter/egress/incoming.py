@@ -24,9 +24,9 @@ _Place = tuple[int, str, int]
 class _Shown:
     """Text that people see: restored, and then so that no page that shows it loads anything by it."""
 
-    def __init__(self, values: Restorable, link_hosts: Collection[str]) -> None:
+    def __init__(self, values: Restorable, link_hosts: Collection[str] | None) -> None:
         self._values = values
-        self._defusing = Defusing(link_hosts)
+        self._defusing = None if link_hosts is None else Defusing(link_hosts)
         self._restoring = self._new()
 
     def _new(self) -> Restoring:
@@ -34,21 +34,24 @@ class _Shown:
         return Restoring(self._values, addresses=False, form="markdown")
 
     def feed(self, piece: str) -> str:
-        return self._defusing.feed(self._restoring.feed(piece))
+        return self._defused(self._restoring.feed(piece))
 
     def pause(self) -> str:
         """What is held back of a value, where something else comes; the text may go on after that."""
         said, self._restoring = self._restoring.end(), self._new()
-        return self._defusing.feed(said)
+        return self._defused(said)
 
     def end(self) -> str:
-        return self.pause() + self._defusing.end()
+        return self.pause() + (self._defusing.end() if self._defusing is not None else "")
+
+    def _defused(self, text: str) -> str:
+        return text if self._defusing is None else self._defusing.feed(text)
 
 
 class Restored:
     """Restores text, thinking and the arguments of calls; `values` are those of the request.
 
-    Links and pictures become text unless their host is one of `link_hosts`.
+    Where `link_hosts` are given, links and pictures become text unless their host is one of them.
 
     A call of a tool for which `site_tool` says no leaves the site again: it keeps its pseudonyms and is held back
     until it is whole, for `leaving_call` (tool's name, arguments) to say what may go; that raises EgressError.
@@ -60,7 +63,7 @@ class Restored:
         *,
         site_tool: Callable[[str], bool],
         leaving_call: Callable[[str, str], str],
-        link_hosts: Collection[str] = (),
+        link_hosts: Collection[str] | None = None,
     ) -> None:
         self._values = values
         self._site_tool, self._leaving_call = site_tool, leaving_call
@@ -70,8 +73,8 @@ class Restored:
 
     @property
     def passes_text(self) -> bool:
-        """Never: any text may hold a link."""
-        return False
+        """Where there is nothing to restore and nothing to make text of, nothing is looked at."""
+        return not self._values and self._link_hosts is None
 
     def feed(self, event: Event) -> Iterable[Event]:
         """What the client gets for `event`; what is held back of a part comes when another one begins."""

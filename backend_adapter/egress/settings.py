@@ -59,6 +59,11 @@ class EgressSettings(BaseModel):
         default_factory=lambda: ReceiptSettings(),
         description="What is kept of what has left the site.",
     )
+    index_folder: Path | None = Field(
+        None,
+        description="Folder in which long lists are kept ready to be searched, and nothing else; without one "
+        "they are read anew at each start.",
+    )
     dictionaries: tuple[DictionarySettings, ...] = Field(
         (), description="Values that are replaced in everything that leaves the site."
     )

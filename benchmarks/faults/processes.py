@@ -112,7 +112,11 @@ async def adapter(folder: Path, **settings: object) -> AsyncIterator[Adapter]:
         "log_level": "warning",
         **settings,
     }
+    # What goes out passes the boundary, as at a real site; calls are for tools of this one.
+    policy = folder / "policy.yaml"
+    policy.write_text("rules: [{then: pseudonymise}]\nsite_tools: ['*']\n", encoding="utf-8")
     lines = [f"{name} = {value!r}" for name, value in given.items()]
+    lines += ["", "[adapter.egress]", f"policy = {str(policy)!r}"]
     (folder / "hoheit.toml").write_text(
         "\n".join(["[embedded]", "enabled = false", "", "[adapter]", *lines]) + "\n"
     )

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from backend_adapter.egress.classes import DataClass
 from backend_adapter.egress.policy.rules import Action, Policy, Rule
@@ -14,7 +21,9 @@ from backend_adapter.errors import SettingsError
 
 BUILT_IN = "built-in policy"
 
-_Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256, strip_whitespace=True)]
+_Word = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=256, strip_whitespace=True)
+]
 
 
 def _one_or_several(given: object) -> object:
@@ -83,7 +92,9 @@ def parse(text: str, name: str) -> Policy:
         raise SettingsError(f"The policy {name} is nested without end.", "Write it anew.") from None
     except ValidationError as error:
         lines = "\n".join(_explain(error, tree, name))
-        raise SettingsError(lines, "Correct it; 'hoheit policy show' prints one that works.") from error
+        raise SettingsError(
+            lines, "Correct it; 'hoheit policy show' prints one that works."
+        ) from error
     if not form.rules:
         raise SettingsError(
             f"The policy {name} has no rules, so nothing could ever leave.", "Write at least one."

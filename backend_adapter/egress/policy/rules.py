@@ -23,7 +23,9 @@ class Rule:
     to: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
 
-    def fits(self, data_class: DataClass, destination: "Destination", user: Collection[str]) -> bool:
+    def fits(
+        self, data_class: DataClass, destination: "Destination", user: Collection[str]
+    ) -> bool:
         """Whether it speaks about this class, destination and user (all names that one has)."""
         return (
             (not self.classes or data_class in self.classes)

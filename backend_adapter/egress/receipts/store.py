@@ -119,8 +119,8 @@ class Receipts:
     ) -> int:
         """Store a receipt with the body that it tells of, and return its number once both are on the disk.
 
-        `body` is None where nothing left; `pseudonyms` are those in it. Many at once are stored together. A caller that is cancelled while
-        it waits has its receipt stored or not.
+        `body` is None where nothing left; `pseudonyms` are those in it. Many at once are stored together. A caller
+        that is cancelled while it waits has its receipt stored or not.
 
         Raises DatabaseError where it cannot be stored within ten seconds, after which it may be stored all
         the same, and ValueError for a receipt that does not tell of this body.

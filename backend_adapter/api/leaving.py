@@ -156,10 +156,16 @@ class Leaving:
         return [self._protected.incoming(shown=shown and not self._about.task)]
 
     async def sending(self, upstream: UpstreamSettings, sent: bytes) -> None:
-        """Note down what is about to be sent; without that nothing leaves. Raises DatabaseError."""
-        if upstream.trust != "site" and self._decision is not None:
-            send = self._decision.action == "send"
-            await self._note_down("send" if send else "pseudonymise", upstream, sent)
+        """Note down what is about to be sent; without that nothing leaves. Raises DatabaseError and EgressError."""
+        if upstream.trust == "site":
+            return
+        if self._decision is None or not self._leaves:
+            raise EgressError(
+                f"The request was about to be sent to {upstream.name}, and was decided to stay.",
+                "Tell whoever runs the adapter: this is a fault of it.",
+            )
+        send = self._decision.action == "send"
+        await self._note_down("send" if send else "pseudonymise", upstream, sent)
 
     async def _note_down(
         self, action: Action, upstream: UpstreamSettings | None, sent: bytes | None

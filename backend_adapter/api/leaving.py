@@ -78,6 +78,7 @@ class Leaving:
         # What people should know of who answers; empty where it is whom they asked.
         self.note = note
         self._policy, self._receipts = given.guard.policy, given.receipts
+        self._metrics = given.telemetry.metrics
         self._about, self._known, self._decision = about, known, decision
         self._leaves = decision is not None and decision.leaves
         self._protected: Protected | None = None
@@ -170,7 +171,11 @@ class Leaving:
     async def _note_down(
         self, action: Action, upstream: UpstreamSettings | None, sent: bytes | None
     ) -> None:
-        if self._receipts is None or self._decision is None:
+        if self._decision is None:
+            return
+        counts = dict(self._protected.counts) if self._protected else {}
+        self._metrics.count_egress(upstream.name if upstream else "", action, counts)
+        if self._receipts is None:
             return
         about = self._about
         await self._receipts.append(
@@ -189,7 +194,7 @@ class Leaving:
                 policy=self._decision.line,
                 data_class=self._known.data_class,
                 passages=dict(self._known.passages) if sent is not None else {},
-                counts=dict(self._protected.counts) if self._protected else {},
+                counts=counts,
                 bytes=len(sent or b""),
                 body_sha256=_digest(sent),
             ),

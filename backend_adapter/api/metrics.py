@@ -4,7 +4,7 @@ Labels hold only what settings and upstreams name: models of the pool, upstreams
 closed set. No user and nothing a client makes up becomes a label, so that the number of series is bounded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -122,6 +122,26 @@ class Metrics:
             of_model,
             registry=registry,
         )
+
+        self._egress = Counter(
+            "hoheit_egress_requests",
+            "What the policy decided about requests for models outside of the site; one that is sent twice counts "
+            "twice.",
+            ("upstream", "action"),
+            registry=registry,
+        )
+        self._protected = Counter(
+            "hoheit_egress_protected_values",
+            "Values that left under pseudonyms, by what they are.",
+            ("category",),
+            registry=registry,
+        )
+
+    def count_egress(self, upstream: str, action: str, protected: Mapping[str, int]) -> None:
+        """A request is about to leave, or was kept on site; `protected` counts its values by category."""
+        self._egress.labels(upstream, action).inc()
+        for category, count in protected.items():
+            self._protected.labels(category).inc(count)
 
     def count(self, outcome: Outcome) -> None:
         """A request to a model is over."""

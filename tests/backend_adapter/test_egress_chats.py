@@ -294,6 +294,15 @@ async def test_a_receipt_tells_what_left_and_holds_it_byte_for_byte(
     assert row[8] == hashlib.sha256(body).hexdigest()
 
 
+async def test_what_was_decided_and_protected_is_counted(site: Site, outside: Recorder) -> None:
+    adapter = await site.start(outside.upstream(), admin_key="the-operator")
+    await site.register("rows", values=PERSON)
+    await site.ask(f"Who is {NAME}?")
+    figures = (await site._client.get(adapter, "/metrics", "the-operator")).text
+    assert 'hoheit_egress_requests_total{action="pseudonymise",upstream="far"} 1.0' in figures
+    assert 'hoheit_egress_protected_values_total{category="person"} 1.0' in figures
+
+
 async def test_without_a_receipt_nothing_leaves(site: Site, outside: Recorder) -> None:
     await site.start(outside.upstream())
     await site.ask("First")

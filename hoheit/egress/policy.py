@@ -4,17 +4,18 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from backend_adapter.egress.classes import DataClass, highest
-from backend_adapter.egress.policy.reading import built_in, read_policy
-from backend_adapter.egress.policy.rules import Decision, Destination, Policy
 from backend_adapter.errors import SettingsError
-from backend_adapter.settings import AdapterSettings, UpstreamSettings
 from hoheit.home import find
 from hoheit.options import JsonOption, SettingsOption
+
+if TYPE_CHECKING:  # other commands need not wait for these
+    from backend_adapter.egress.policy.rules import Decision, Policy
+    from backend_adapter.settings import AdapterSettings, UpstreamSettings
 
 app = typer.Typer(
     name="policy",
@@ -47,6 +48,8 @@ def show(
     ] = False,
 ) -> None:
     """Prints the policy in force, to be changed and set as `policy` under [adapter.egress]."""
+    from backend_adapter.egress.policy.reading import built_in, read_policy
+
     path = None if built else _adapter(settings).egress.policy
     read_policy(path)
     typer.echo(path.expanduser().read_text(encoding="utf-8") if path else built_in(), nl=False)
@@ -55,6 +58,8 @@ def show(
 @app.command(epilog="Example: `hoheit policy check ./policy.yaml`")
 def check(file: Annotated[Path, typer.Argument(help="A policy.")]) -> None:
     """Says whether a policy can be used; if not, ends with 1 and says which line is wrong."""
+    from backend_adapter.egress.policy.reading import read_policy
+
     policy = read_policy(file)
     typer.echo(f"{file} can be used: {len(policy.rules)} rules.")
 
@@ -85,10 +90,12 @@ def explain(
     settings: SettingsOption = None,
 ) -> None:
     """Says what becomes of a request, and which line of the policy decides. Sends nothing."""
+    from backend_adapter.egress.policy.reading import read_policy
+
     adapter = _adapter(settings)
     policy = read_policy(adapter.egress.policy)
     given = policy.unlabelled if data_class is None else _class(data_class)
-    special: Decision | None = None
+    special: "Decision | None" = None
     if chat is not None:
         known_class, special = asyncio.run(_of_chat(adapter, chat, policy))
         given = highest((given, known_class))
@@ -108,12 +115,14 @@ def explain(
 
 
 def _explained(
-    policy: Policy,
-    upstream: UpstreamSettings,
+    policy: "Policy",
+    upstream: "UpstreamSettings",
     data_class: DataClass,
-    special: Decision | None,
+    special: "Decision | None",
     user: list[str],
 ) -> dict[str, str]:
+    from backend_adapter.egress.policy.rules import Decision, Destination
+
     if upstream.trust == "site":
         decision = Decision("send", "an upstream of the site")
     else:
@@ -129,8 +138,8 @@ def _explained(
 
 
 async def _of_chat(
-    adapter: AdapterSettings, chat: str, policy: Policy
-) -> tuple[DataClass, Decision | None]:
+    adapter: "AdapterSettings", chat: str, policy: "Policy"
+) -> "tuple[DataClass, Decision | None]":
     """The class of a chat, and what decides before any rule does. Raises DatabaseError."""
     from backend_adapter.api.leaving import before_rules
     from backend_adapter.database import open_database
@@ -148,7 +157,7 @@ async def _of_chat(
     return known.data_class, before_rules(known)
 
 
-def _upstreams(adapter: AdapterSettings, name: str | None) -> list[UpstreamSettings]:
+def _upstreams(adapter: "AdapterSettings", name: str | None) -> "list[UpstreamSettings]":
     if name is None:
         return [each for each in adapter.upstreams if each.trust != "site"]
     found = [each for each in adapter.upstreams if each.name == name]
@@ -167,7 +176,7 @@ def _class(given: str) -> DataClass:
     )
 
 
-def _adapter(settings: Path | None) -> AdapterSettings:
+def _adapter(settings: Path | None) -> "AdapterSettings":
     from hoheit.settings import complete, load
 
     home = find(os.environ)

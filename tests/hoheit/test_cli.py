@@ -57,7 +57,7 @@ def test_a_preview_shows_a_text_as_it_would_leave(tmp_path: Path) -> None:
 
     shown = hoheit("egress", "preview", text, **given)
     assert shown.returncode == 0, shown.stderr
-    assert re.fullmatch(r"Was hat Herr Person-\w+ vor\?\n", shown.stdout)
+    assert re.fullmatch(r"Was hat Herr Mann-\w+ vor\?\n", shown.stdout)
     assert shown.stderr == "replaced: 1 × person\n"
     told = json.loads(hoheit("egress", "preview", "--json", text, **given).stdout)
     assert told == {"text": shown.stdout.strip(), "replaced": {"person": 1}}

@@ -95,7 +95,7 @@ def explain(
     adapter = _adapter(settings)
     policy = read_policy(adapter.egress.policy)
     given = policy.unlabelled if data_class is None else _class(data_class)
-    special: "Decision | None" = None
+    special: Decision | None = None
     if chat is not None:
         known_class, special = asyncio.run(_of_chat(adapter, chat, policy))
         given = highest((given, known_class))

@@ -1,6 +1,8 @@
 """`python -m benchmarks` runs every benchmark of the project, one after the other."""
 
 from benchmarks import adapter, questions
+from benchmarks.egress import __main__ as egress
+from benchmarks.egress.utility import __main__ as utility
 from benchmarks.faults import __main__ as faults
 from benchmarks.gateway import __main__ as gateway
 from benchmarks.users import __main__ as users
@@ -15,3 +17,5 @@ if __name__ == "__main__":
     wan.main([])
     users.main([])
     vllm.main([])
+    egress.main([])
+    utility.main([])

@@ -25,6 +25,7 @@ _ENDINGS = {
 }
 # The time after a date: 1987-03-05T12:00.
 _TIME = re.compile(rb"(?<=\d)t\d{2,6}$")
+_CELL = re.compile(r"[^|\s](?:[^|]*[^|\s])?")
 # With what all of them end.
 _ENDING = (*b"s n sche scher schem".split(), *(b"%d" % digit for digit in range(10)))
 # How many blanks and other marks may stand in a value that is written with still others.
@@ -80,7 +81,7 @@ class Dictionary:
             for each in self._found(reading.text, read, set(read)):
                 start, end = reading.span(each.start, each.end)
                 found.append(Found(start, end, each.kind, each.value, each.category))
-        return apart(found) if found else []
+        return [part for each in apart(found) for part in _in_cells(text, each)] if found else []
 
     def _found(self, text: str, words: list[bytes], distinct: set[bytes]) -> list[Found]:
         hits = self._hits(words, distinct)
@@ -152,6 +153,19 @@ class Dictionary:
                 return
             if len(code) in lengths and (number := number_of(get(CODE + code))) >= 0:
                 hits.append(_Hit(first, last, 0, number))
+
+
+def _in_cells(text: str, found: Found) -> Iterator[Found]:
+    """A value that stands in several cells of a table is one in each of them, so that the row keeps its cells."""
+    span = text[found.start : found.end]
+    if "|" not in span or "|" in found.value:
+        yield found
+        return
+    for cell in _CELL.finditer(span):
+        kind: Kind = found.kind if found.kind in ("person", "text", "address") else "code"
+        yield Found(
+            found.start + cell.start(), found.start + cell.end(), kind, cell[0], found.category
+        )
 
 
 def _endings(word: bytes) -> Iterator[tuple[Kind, bytes]]:

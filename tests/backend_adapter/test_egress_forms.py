@@ -42,7 +42,6 @@ def found(kind: Kind, value: str, text: str) -> list[str]:
         "Jörg\u2003Weißmüller",
         "Jörg\u2028Weißmüller",
         "Jörg\r\n\tWeißmüller",
-        "Jörg | Weißmüller",
         "Jörg·Weißmüller",
         "Jörg\\_Weißmüller",
         "JörgWeißmüller",

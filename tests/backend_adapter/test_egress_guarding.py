@@ -220,3 +220,11 @@ def test_a_picture_in_an_answer_becomes_text_and_a_listed_host_stays() -> None:
     shown = "".join(event.text for event in events if isinstance(event, Text))
     assert "](https://town.example/a.png)" in shown
     assert "](https://evil.example" not in shown
+
+
+def test_a_value_over_several_cells_of_a_table_leaves_the_row_its_cells() -> None:
+    row = "| 17 | Jörg | Weißmüller | DE89 3704 | 0044 0532 0130 00 | 1,80 |"
+    left, pseudonyms = sent(row)
+    assert left.count("|") == row.count("|")
+    assert not {"Jörg", "Weißmüller", "3704", "0532"} & {*left.split()}
+    assert told(answered((left, "", ""), pseudonyms.values, 3))[0] == row

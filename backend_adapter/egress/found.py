@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.known.forms import Kind
 
 # The categories of what the site itself knows; a detector names its own, such as DE_TAX_ID.
 LISTED = "listed"

@@ -12,11 +12,11 @@ from backend_adapter.egress.attached import holds_attached
 from backend_adapter.egress.detect.detectors import Detectors
 from backend_adapter.egress.detect.names import gender_of
 from backend_adapter.egress.detect.settings import DetectorSettings
-from backend_adapter.egress.dictionary import Dictionary
 from backend_adapter.egress.found import Detector, Finder, Found, apart
 from backend_adapter.egress.incoming import Restored
+from backend_adapter.egress.known.dictionary import Dictionary
+from backend_adapter.egress.known.lists import read_dictionary
 from backend_adapter.egress.labels import NOTHING_KNOWN, Known
-from backend_adapter.egress.lists import read_dictionary
 from backend_adapter.egress.media import media_in
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.policy.reading import read_policy

@@ -32,9 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backend_adapter.database import METADATA, create_tables, execute
 from backend_adapter.egress.classes import DataClass, highest
-from backend_adapter.egress.dictionary import Dictionary, Value
-from backend_adapter.egress.forms import Kind
 from backend_adapter.egress.found import LABELLED
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.forms import Kind
 from backend_adapter.errors import RequestError
 
 # SQLite counts up only in this type.

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import chain
 
-from backend_adapter.egress.forms import Kind
 from backend_adapter.egress.found import Found
+from backend_adapter.egress.known.forms import Kind
+from backend_adapter.egress.known.skeleton import compact, words
 from backend_adapter.egress.naming import dates, iban, tokens
 from backend_adapter.egress.naming.codes import (
     ALPHABET,
@@ -25,7 +26,6 @@ from backend_adapter.egress.naming.codes import (
 from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.texts import Texts
 from backend_adapter.egress.restore import Restorable
-from backend_adapter.egress.skeleton import compact, words
 
 __all__ = ["ALPHABET", "Pseudonyms"]
 

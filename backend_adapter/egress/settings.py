@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from backend_adapter.egress.detect.settings import DetectorSettings
-from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.known.forms import Kind
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 
 # Who runs an upstream: this site, another one that is bound by contract, or anybody.

@@ -8,8 +8,8 @@ from typing import Any
 
 from scripted import Client, RunningAdapter, StartAdapter
 
+from backend_adapter.egress.known.skeleton import compact, words
 from backend_adapter.egress.labels import digest_of
-from backend_adapter.egress.skeleton import compact, words
 from backend_adapter.settings import UpstreamSettings
 
 CHAT = "/v1/chat/completions"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from backend_adapter.egress.dictionary import Dictionary, Value
-from backend_adapter.egress.forms import Kind
-from backend_adapter.egress.skeleton import words, words_with_origins
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.forms import Kind
+from backend_adapter.egress.known.skeleton import words, words_with_origins
 
 PERSON = Value("person", "Jörg Weißmüller")
 VALUES: dict[Kind, str] = {

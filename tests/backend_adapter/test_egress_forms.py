@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backend_adapter.egress.dictionary import Dictionary, Value
-from backend_adapter.egress.forms import Kind
-from backend_adapter.egress.skeleton import tokens
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.forms import Kind
+from backend_adapter.egress.known.skeleton import tokens
 
 NAME = "Jörg Weißmüller"
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_adapter.chat.events import Event, Finish, Reasoning, Text, ToolCallDelta, Usage
-from backend_adapter.egress.dictionary import Dictionary, Value
 from backend_adapter.egress.guard import Together
 from backend_adapter.egress.incoming import Restored
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.skeleton import compact, words
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.pseudonyms import Pseudonyms
 from backend_adapter.egress.restore import Restorable
-from backend_adapter.egress.skeleton import compact, words
 
 KEY = b"k" * 32
 NAME = "Jörg Weißmüller"

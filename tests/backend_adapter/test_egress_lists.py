@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from backend_adapter.egress.dictionary import Value
 from backend_adapter.egress.guard import Guard
-from backend_adapter.egress.lists import read_values
+from backend_adapter.egress.known.dictionary import Value
+from backend_adapter.egress.known.lists import read_values
 from backend_adapter.egress.settings import DictionarySettings, EgressSettings
 from backend_adapter.errors import SettingsError
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend_adapter.egress.forms import Kind
 from backend_adapter.egress.found import Found
+from backend_adapter.egress.known.forms import Kind
 from backend_adapter.egress.naming.codes import Gender
 from backend_adapter.egress.pseudonyms import ALPHABET, Pseudonyms
 from backend_adapter.egress.restore import Restoring

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backend_adapter.egress.cached import stored
-from backend_adapter.egress.dictionary import Dictionary, Value
-from backend_adapter.egress.forms import Kind, forms
-from backend_adapter.egress.lists import read_dictionary
+from backend_adapter.egress.known.cached import stored
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.forms import Kind, forms
+from backend_adapter.egress.known.lists import read_dictionary
+from backend_adapter.egress.known.stored import DamagedError, Stored
+from backend_adapter.egress.known.storing import Writing
 from backend_adapter.egress.settings import DictionarySettings
-from backend_adapter.egress.stored import DamagedError, Stored
-from backend_adapter.egress.storing import Writing
 from backend_adapter.errors import SettingsError
 
 SYLLABLES = ("an", "na", "lan", "ge", "mül", "ler", "weiß", "jö", "rg", "ho", "fe", "rn")
@@ -246,7 +246,7 @@ def test_processes_that_start_together_make_one_file(tmp_path: Path) -> None:
     listed(tmp_path / "people.txt", people(30_000))
     program = (
         "import sys; from pathlib import Path\n"
-        "from backend_adapter.egress.lists import read_dictionary\n"
+        "from backend_adapter.egress.known.lists import read_dictionary\n"
         "from backend_adapter.egress.settings import DictionarySettings\n"
         "folder = Path(sys.argv[1])\n"
         "settings = (DictionarySettings(path=folder / 'people.txt', kind='person'),)\n"

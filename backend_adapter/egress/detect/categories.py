@@ -3,7 +3,7 @@
 The names of identifiers are those that Presidio has for them, where it has one.
 """
 
-from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.known.forms import Kind
 
 KINDS: dict[str, Kind] = {
     # Who somebody is, where they live, how they are reached.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Literal, TypeAlias
 
-from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.known.forms import Kind
 
 # No vowels, which would make words, no characters that are taken for others, and no letters of an ending: after a
 # pseudonym, `s` is a genitive.

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend_adapter.egress.forms import forms
+from backend_adapter.egress.known.forms import forms
 from backend_adapter.egress.settings import DictionarySettings
 from backend_adapter.errors import SettingsError
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backend_adapter.egress.forms import CODE, Kind, forms
 from backend_adapter.egress.found import LISTED, Found, apart
-from backend_adapter.egress.index import BEGINS, Index, MemoryIndex, head_of, number_of
-from backend_adapter.egress.readings import readings
-from backend_adapter.egress.skeleton import Places, tokens
+from backend_adapter.egress.known.forms import CODE, Kind, forms
+from backend_adapter.egress.known.index import BEGINS, Index, MemoryIndex, head_of, number_of
+from backend_adapter.egress.known.readings import readings
+from backend_adapter.egress.known.skeleton import Places, tokens
 
 # What German and English put after a name, by its last letter: Müllers, Hansens, Fritzes, das Müllersche Haus.
 _ENDINGS = {

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from backend_adapter.egress.known.stored import NAME, VERSION, DamagedError, Stored, unwritable
 from backend_adapter.egress.settings import DictionarySettings
-from backend_adapter.egress.stored import NAME, VERSION, DamagedError, Stored, unwritable
 from backend_adapter.errors import SettingsError
 
 # How often lists are read that change while they are read.
@@ -84,7 +84,7 @@ def _make(
 ) -> None:
     task = {"path": str(path), "lists": [each.model_dump(mode="json") for each in dictionaries]}
     with subprocess.Popen(
-        [sys.executable, "-m", "backend_adapter.egress.storing", json.dumps(task)],
+        [sys.executable, "-m", "backend_adapter.egress.known.storing", json.dumps(task)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from backend_adapter.egress.cached import stored
-from backend_adapter.egress.dictionary import Dictionary, Value
-from backend_adapter.egress.listed import values_of
+from backend_adapter.egress.known.cached import stored
+from backend_adapter.egress.known.dictionary import Dictionary, Value
+from backend_adapter.egress.known.listed import values_of
 from backend_adapter.egress.settings import DictionarySettings
 
 # Lists of so many bytes are read and held in memory faster than a process starts that does it.

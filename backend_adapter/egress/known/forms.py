@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
-from backend_adapter.egress.dates import forms_of_date
-from backend_adapter.egress.names import forms_of_name
-from backend_adapter.egress.phones import forms_of_phone
-from backend_adapter.egress.skeleton import BAR_TOKEN, tokens
+from backend_adapter.egress.known.dates import forms_of_date
+from backend_adapter.egress.known.names import forms_of_name
+from backend_adapter.egress.known.phones import forms_of_phone
+from backend_adapter.egress.known.skeleton import BAR_TOKEN, tokens
 
 # What a value is, as the one who labels it says. A `code` is anything whose grouping says nothing: a customer's
 # number, a licence plate; a `secret` opens something: a password, a key.

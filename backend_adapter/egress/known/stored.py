@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, overload
 from zlib import crc32
 
-from backend_adapter.egress.dictionary import Value
-from backend_adapter.egress.forms import Kind
+from backend_adapter.egress.known.dictionary import Value
+from backend_adapter.egress.known.forms import Kind
 from backend_adapter.errors import SettingsError
 
 # What says which forms values have, and what the file is like: where it changes, files from before are made anew.

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import NamedTuple
 
-from backend_adapter.egress.lookalikes import LOOKALIKES, UNSEEN
+from backend_adapter.egress.known.lookalikes import LOOKALIKES, UNSEEN
 
 # Between two words; every word has one on both sides.
 GAP = "\x1f"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 
-from backend_adapter.egress.skeleton import BAR_TOKEN, tokens
+from backend_adapter.egress.known.skeleton import BAR_TOKEN, tokens
 
 # Month names by number, German and English, and the Roman numeral.
 _MONTHS: tuple[tuple[str, ...], ...] = (

@@ -6,7 +6,7 @@ One that is held in memory, for the values of a chat; `stored` has one for milli
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from backend_adapter.egress.forms import CODE
+from backend_adapter.egress.known.forms import CODE
 
 # A key that begins longer ones.
 BEGINS = 1

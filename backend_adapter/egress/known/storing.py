@@ -13,11 +13,10 @@ from typing import IO, Any
 
 import numpy
 
-from backend_adapter.egress.forms import Kind, by_words
-from backend_adapter.egress.index import BEGINS, Codes, entries
-from backend_adapter.egress.listed import values_of
-from backend_adapter.egress.settings import DictionarySettings
-from backend_adapter.egress.stored import (
+from backend_adapter.egress.known.forms import Kind, by_words
+from backend_adapter.egress.known.index import BEGINS, Codes, entries
+from backend_adapter.egress.known.listed import values_of
+from backend_adapter.egress.known.stored import (
     DIGEST,
     LENGTH,
     NAME,
@@ -27,6 +26,7 @@ from backend_adapter.egress.stored import (
     fingerprint,
     unwritable,
 )
+from backend_adapter.egress.settings import DictionarySettings
 from backend_adapter.errors import SettingsError
 
 # After how many values it is said how far it is.

@@ -3,7 +3,7 @@
 import re
 from typing import TypeAlias
 
-from backend_adapter.egress.skeleton import BAR_TOKEN, tokens
+from backend_adapter.egress.known.skeleton import BAR_TOKEN, tokens
 
 # How somebody is spoken to, and what follows that.
 _TITLES = frozenset(b"dr prof professor dipl mag herr herrn frau hr fr mr mrs ms".split())

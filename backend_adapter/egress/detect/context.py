@@ -11,7 +11,8 @@ from ahocorasick_rs import AhoCorasick
 BEFORE, AFTER = 64, 28
 # What may stand between the end of a label's word and its value.
 _LINK = re.compile(
-    r"\w{0,24}[^\w\n]{0,6}(?:(?:nr|nummer|no|num|number|lautet|ist|is|war|was|des|der|von|of)\b[^\w\n]{0,4}){0,2}",
+    r"\w{0,24}[^\w\n]{0,6}(?:\n(?=mit|with|nr|nummer|no|lautet|ist|is))?"
+    r"(?:(?:nr|nummer|no|num|number|lautet|ist|is|war|was|des|der|dem|von|of|mit|with|the)\b(?:[^\w\n]{0,4}|\n)){0,3}",
     re.IGNORECASE,
 )
 # How long that can be, and how many words in a row are looked at.
@@ -108,9 +109,9 @@ class Occurrences:
         """Whether one is the label of what begins here."""
         return self._leads(words, start, _LINK)
 
-    def of_other_numbers(self, start: int) -> bool:
+    def of_other_numbers(self, start: int, others: Words = OTHER_NUMBERS) -> bool:
         """Whether a number that begins here is said to be one of an order, an article, a file ..."""
-        return self._leads(OTHER_NUMBERS, start, _OTHER_LINK)
+        return self._leads(others, start, _OTHER_LINK)
 
     def _leads(self, words: Words, start: int, link: re.Pattern[str]) -> bool:
         ends = self._ends.get(words, [])

@@ -91,10 +91,11 @@ class Detectors:
             yield from each.hits(scan)
         yield from places.addresses(scan)
         yield from births.birth_dates(scan)
-        yield from fields(text)
-        yield from people(scan)
+        told = list(fields(text))
         if label and (sort := field(label)) is not None:
-            yield from value_hits(sort, text, 0, len(text), whole=True)
+            told += value_hits(sort, text, 0, len(text), whole=True)
+        yield from told
+        yield from people(scan, [hit for hit in told if hit.category == "PERSON"])
         if self._model is not None:
             yield from self._model.hits(text)
 

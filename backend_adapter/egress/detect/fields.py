@@ -34,7 +34,22 @@ reporter reportername assignee requester requestername caller callername manager
 present absent apologies from to cc bcc by signed signedby createdby assignedto reportedby preparedby updatedby
 approvedby doctor physician nurse student studentname teacher witness witnesses supervisor driver drivername insured
 policyholder nextofkin emergencycontact guardian spouse father mother user username benutzer displayname realname
-angestellter angestellte beschäftigter beschäftigte
+angestellter angestellte beschäftigter beschäftigte zahler zahlerin einzahler einzahlerin zahlungspflichtiger
+zahlungspflichtige zahlungsempfänger zahlungsempfängerin auftraggeber auftraggeberin begünstigter begünstigte schuldner
+schuldnerin gläubiger gläubigerin käufer käuferin verkäufer verkäuferin bauherr bauherrin architekt architektin bürger
+bürgerin einwohner einwohnerin steuerpflichtiger steuerpflichtige klient klientin mandant mandantin anwalt anwältin
+rechtsanwalt rechtsanwältin notar notarin richter richterin lehrkraft lehrer lehrerin kind kinder eltern elternteil
+vormund pfleger pflegerin angehöriger angehörige notfallkontakt vertreter vertreterin vertretung stellvertreter
+stellvertreterin bevollmächtigter bevollmächtigte leiter leiterin teamleiter teamleiterin projektleiter projektleiterin
+projektleitung abteilungsleiter abteilungsleiterin vorgesetzter vorgesetzte prüfer prüferin gutachter gutachterin
+spender spenderin pächter pächterin nachbar nachbarin erbe erbin erblasser erblasserin verstorbener verstorbene
+referent referentin redner rednerin dozent dozentin trainer trainerin unterzeichnerin melderin auftragnehmer
+payer payee debtor creditor buyer seller purchaser citizen resident taxpayer owners speaker speakers host
+lead projectlead projectmanager teamlead agent analyst engineer developer operator lawyer attorney solicitor counsel
+judge notary executor heir deceased child children parent parents relative partner donor lender borrower lessee lessor
+lodger neighbour neighbor claimant plaintiff defendant complainant suspect victim editor editors reviewer reviewers
+approver submitter submittedby takenby minutes minutestaker notetaker secretary chair chairman chairwoman chairperson
+invited guests guest visitor passenger traveller traveler cleaner carer caregiver physiotherapist dentist therapist
 """.split()  # noqa: SIM905
 _ONE_PART = """
 nachname familienname zuname vorname vornamen rufname geburtsname mädchenname lastname surname familyname firstname
@@ -42,7 +57,7 @@ givenname forename middlename maidenname birthname
 """.split()  # noqa: SIM905
 _NAMES = """
 name namen fullname vollname vollständigername vorundnachname vornachname vornamename namevorname nachnamevorname
-vornamenachname personname contactfullname bewohner person
+vornamenachname personname contactfullname bewohner person legalname completename nameofapplicant nameofpatient
 """.split()  # noqa: SIM905
 _BIRTHS = """
 geburtsdatum gebdatum gebdat gebam geb geboren geborenam geburtstag geburtsdatumort birthdate dateofbirth dob birthday
@@ -63,7 +78,8 @@ _CODES = {
     "DE_TAX_NUMBER": "steuernummer steuernr stnr taxnumber",
     "DE_SOCIAL_SECURITY": "sozialversicherungsnummer svnummer svnr rvnr rentenversicherungsnummer versicherungsnummer sozialversnr",
     "DE_HEALTH_INSURANCE": "krankenversichertennummer kvnr versichertennummer krankenversicherungsnummer versichertennr",
-    "DE_ID_CARD": "personalausweis personalausweisnummer ausweisnummer ausweisnr personalausweisnr idcard idcardnumber",
+    "DE_ID_CARD": "personalausweis personalausweisnummer ausweisnummer ausweisnr personalausweisnr idcard idcardnumber idcardno "
+    "identitycard identitycardnumber identitycardno identitynumber dokumentennummer",
     "DE_PASSPORT": "reisepass reisepassnummer passnummer passnr passport passportnumber passportno",
     "DE_KFZ": "kennzeichen kfzkennzeichen autokennzeichen licenseplate licenceplate numberplate plate amtlicheskennzeichen",
     "DE_FUEHRERSCHEIN": "führerscheinnummer führerschein führerscheinnr driverslicense driverslicence",
@@ -87,6 +103,11 @@ _SORTS: dict[str, list[str]] = {
     **{category: labels.split() for category, labels in _CODES.items()},
 }
 _FIELDS = {label.casefold(): sort for sort, labels in _SORTS.items() for label in labels}
+# Whoever did something with it: Geprüft durch, freigegeben_von, last_edited_by, account_owner_name.
+_DONE_BY = re.compile(
+    r"[a-zäöüß]{2,30}(?:(?:ed|en|wn|ght)by|(?:t|en)(?:von|durch)|(?:inhaber|nehmer|pflichtige|berechtigte|beauftragte|empfänger|vertreter)(?:in|r)?"
+    r"|(?:owner|holder|contact|payer|citizen|customer|tenant|patient|client|employee|kunden|zahler|mieter|inhaber|halter|bürger|einwohner)name)"
+)
 # Only with a value of their own kind is a field of this name one of people.
 _NOT_IN_PROSE = frozenset(
     {"von", "an", "by", "to", "from", "present", "user", "username", "benutzer", "nutzer"}
@@ -107,6 +128,13 @@ _BETWEEN_NAMES = re.compile(
     r"[ \t]{0,3}(?:\([^)\n]{0,48}\))?[ \t]{0,3}(?:[,;/&+|]|und\b|and\b|sowie\b|\r?\n(?=[ \t]{0,4}[-*•–]))[ \t]{0,3}(?:und |and )?(?:[-*•–][ \t]{0,2})?",
     re.IGNORECASE,
 )
+# What is no name, but a word that says what follows it: Tel.: 0351.
+_IS_LABEL = re.compile(r"(?:\.?:|\.(?= ?[\d+(])|[ \t]+[+(]?\d)")
+# A form that asks for the first name below the name means the surname by it.
+_SURNAME_ABOVE = re.compile(
+    r"[\"'`]?[ \t]*[,;|]?[ \t]*\r?\n?[ \t]*[\"'*_]{0,3}(?:vornamen?|rufname|first[ _-]?names?|given[ _-]?names?|forenames?)(?!\w)",
+    re.IGNORECASE,
+)
 _BULLET = re.compile(r"[ \t]{0,4}[-*•–][ \t]{0,3}")
 _MOST_PEOPLE = 100
 _TABLE_MARKS = ("|", "\t", ";", ",")
@@ -117,7 +145,11 @@ _LONGEST_HEADINGS = 2000
 def field(label: str) -> str | None:
     """What is asked for under this label: a category, or what of a person's name; None for anything else."""
     bare = _bare(label)
-    return _FIELDS.get(bare) if len(bare) <= 40 else None
+    return _sort_of(bare) if len(bare) <= 40 else None
+
+
+def _sort_of(bare: str) -> str | None:
+    return _FIELDS.get(bare) or ("people" if _DONE_BY.fullmatch(bare) else None)
 
 
 def value_hits(sort: str, text: str, start: int, end: int, *, whole: bool) -> Iterator[Hit]:
@@ -172,10 +204,13 @@ def fields(text: str) -> Iterator[Hit]:
 
 
 def _joined(text: str) -> Iterator[Hit]:
-    known, ends = _FIELDS, _label_ends()
+    ends = _label_ends()
     for match in _JOIN.finditer(text):
         last = _LAST_WORD.search(text, max(match.start() - 24, 0), match.start())
-        if last is None or _bare(last[0]) not in ends:
+        if last is None or (
+            (final := _bare(last[0])) not in ends
+            and not final.endswith(("von", "durch", "name", "r", "rin", "te", "by"))
+        ):
             continue
         begin = max(match.start() - _LABEL_REACH, 0)
         before = text[begin : match.start()]
@@ -185,7 +220,7 @@ def _joined(text: str) -> Iterator[Hit]:
         words = label.split()
         for count in range(min(len(words), 4), 0, -1):
             bare = _bare(" ".join(words[-count:]))
-            if (sort := known.get(bare)) is not None:
+            if (sort := _sort_of(bare)) is not None:
                 break
         if sort is None:
             continue
@@ -209,6 +244,8 @@ def _joined(text: str) -> Iterator[Hit]:
         if sort == "PASSWORD" and not quote:
             # Those without quotes are told by the words beside them.
             continue
+        if sort == "name" and _SURNAME_ABOVE.match(text, end):
+            sort = "part"
         yield from value_hits(sort, text, start, end, whole=alone)
 
 
@@ -255,7 +292,7 @@ def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Itera
         word = text[name.start : name.end]
         if single and sort == "name" and not (gender_of_first(word) or is_surname(word)):
             return
-        if single and number and is_common(word):
+        if single and number and (is_common(word) or _IS_LABEL.match(text, name.end)):
             return
         yield Hit(name.start, name.end, "PERSON", LABELLED)
         if sort != "people":
@@ -313,6 +350,8 @@ def _headings(line: str) -> tuple[str, list[str | None]] | None:
         if len(cells) < 2 or any(len(label) > 40 for label in labels):
             continue
         sorts = [field(label) for label in labels]
+        if "part" in sorts:
+            sorts = ["part" if sort == "name" else sort for sort in sorts]
         told = sum(sort is not None for sort in sorts)
         # A sentence has commas too, and a row of a table may begin with a word that is a heading elsewhere.
         if told >= 2 or (told == 1 and mark in ("|", "\t", ";") and len(cells) <= 12):

@@ -16,7 +16,7 @@ from typing import Any
 
 from stdnum.iban import is_valid as is_valid_iban
 
-from backend_adapter.egress.detect.context import Occurrences, Words
+from backend_adapter.egress.detect.context import OTHER_NUMBERS, Occurrences, Words
 from backend_adapter.egress.detect.hits import CHECKED, LABELLED, NUMBER, SHAPED, Hit
 from backend_adapter.egress.detect.plates import DISTRICTS
 from backend_adapter.egress.detect.scan import Scan
@@ -33,7 +33,8 @@ class Identifier:
 
     `alone` says whether a value is recognised without a word beside it: where there is a checksum, when it holds;
     `within` is then the part of a text that it is searched in. With a label directly before it a value is recognised
-    even if its checksum is wrong, because somebody mistyped it, unless it is `strict`.
+    even if its checksum is wrong, because somebody mistyped it, unless it is `strict`. After a word of `others` it
+    is the number of something else.
     """
 
     category: str
@@ -42,6 +43,7 @@ class Identifier:
     check: Callable[[str], bool] | None = None
     alone: bool = False
     strict: bool = False
+    others: Words = OTHER_NUMBERS
     within: Callable[[Scan], View | None] = attrgetter("numbers")
 
     def hits(self, scan: Scan) -> Iterator[Hit]:
@@ -58,7 +60,7 @@ class Identifier:
         checked = self.check is not None and self.check(value)
         if beside.label(self.words, start) and (checked or not self.strict):
             return LABELLED
-        if beside.of_other_numbers(start) or (self.check is not None and not checked):
+        if beside.of_other_numbers(start, self.others) or (self.check is not None and not checked):
             return None
         if beside.near(self.words, start, end):
             return CHECKED if checked else SHAPED
@@ -79,7 +81,13 @@ _IBAN = re.compile(r"[A-Za-z](?<![\w].)[A-Za-z]\d\d(?:[ -]?[A-Za-z0-9]){11,34}")
 _IBAN_WORDS = Words("iban", "bankverbindung", "kontoverbindung")
 
 
-WORDS = (_IBAN_WORDS,)
+# What has four numbers with dots between them and is no address of a machine.
+_RELEASES = Words(
+    "version", "build", "release", "firmware", "revision", "section", "abschnitt", "kapitel", "ziffer", " v ", "chapter",
+    "clause", "paragraph", "gliederung", "patch", "update", "hotfix",
+)  # fmt: skip
+
+WORDS = (_IBAN_WORDS, _RELEASES)
 
 
 def ibans(scan: Scan) -> Iterator[Hit]:
@@ -143,17 +151,19 @@ def _german() -> Iterator[Identifier]:
               "health insurance", " aok ", "barmer", " tk ", " dak ", "techniker", "patient"),
         _checked("DeHealthInsuranceRecognizer"),
     )  # fmt: skip
-    papers = r"(?<![\w/-])[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{7}\d\d?(?:D|<<)?(?![\w-])"
+    papers = r"(?<![\w/-])[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ0-9]{8}\d?(?:D|<<)?(?![\w-])"
     yield Identifier(
         "DE_ID_CARD",
         re.compile(rf"{papers}|(?<![\w/-])T\d{{8}}\d?(?![\w-])"),
         Words("ausweis", " perso ", "dokumentennummer", " npa ", " pa-nr ", "identity card", "id card", "national id", "id_card",
-              "ausweisnr"),
+              "id-card", "identity document", "identity no", "identity number", "personalausw", " pa nr"),
+        _has_digits,
     )  # fmt: skip
     yield Identifier(
         "DE_PASSPORT",
         re.compile(papers),
         Words("reisepass", "passnummer", "pass-nr", "passnr", "passport", "pass nr", " pass ", " mrz "),
+        _has_digits,
     )  # fmt: skip
     yield Identifier(
         "DE_KFZ",
@@ -351,24 +361,27 @@ def _machines() -> Iterator[Identifier]:
     yield Identifier(
         "IP_ADDRESS",
         re.compile(
-            r"\d(?<![\w.-].)(?<![<>~^].)(?<![<>=~!]=.)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)"
+            r"\d(?<![\w.].)(?<![<~^].)(?<![^-]>.)(?<![^\W\d]-.)(?<![<>=~!]=.)\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
+            r"(?![\w]|-[\w]{0,3}[A-Za-z]|\.\d)"
         ),
         Words(" ip", " host", "server", "client", "address", "addr", "adresse", "login", "gateway"),
         _is_ip,
         alone=True,
         strict=True,
+        others=_RELEASES,
         within=_digits,
     )
     yield Identifier(
         "IP_ADDRESS",
         re.compile(
             r"(?<![\w:.])(?=[0-9A-Fa-f:]*\d)(?:[0-9A-Fa-f]{1,4}:(?=[0-9A-Fa-f:]{2,35}(?![\w:]))"
-            r"(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![\w:])"
+            r"(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?<![^:]:)(?![\w]|:\S)"
         ),
         Words(" ip", " host", "server"),
         _is_ip,
         alone=True,
         strict=True,
+        others=_RELEASES,
         within=_digits,
     )
     yield Identifier(
@@ -416,6 +429,11 @@ def _stdnum(module: str, besides: str | None = None) -> Callable[[str], bool]:
 
 def _bounded(check: Callable[[str], bool], longest: int) -> Callable[[str], bool]:
     return lambda value: len(value) <= longest and check(value)
+
+
+def _has_digits(value: str) -> bool:
+    """Whether a number without a checksum is no word in capitals: serial numbers have no vowels, but so has RHYTHM."""
+    return any(each.isdigit() for each in value)
 
 
 def _in_capitals(value: str) -> bool:

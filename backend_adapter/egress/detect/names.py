@@ -6,7 +6,7 @@ a first name is a surname only where it is none of them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
@@ -468,8 +468,8 @@ def gender_of(name: str) -> Literal["f", "m", None]:
     return None
 
 
-def people(scan: Scan) -> Iterator[Hit]:
-    """All names in a text, those of firms and streets left out."""
+def people(scan: Scan, told: Sequence[Hit] = ()) -> Iterator[Hit]:
+    """All names in a text, those of firms and streets left out; and again those that fields or neighbours have told."""
     text = scan.text
     words = [(match.start(), match[0]) for match in _WORD.finditer(text)]
     known = _known()
@@ -485,7 +485,7 @@ def people(scan: Scan) -> Iterator[Hit]:
     found += _signed(text)
     for name in found:
         yield Hit(name.start, name.end, "PERSON", NAME)
-    yield from _again(text, words, found)
+    yield from _again(text, words, found, told)
 
 
 def name_at(text: str, start: int, end: int) -> Name | None:
@@ -763,9 +763,22 @@ def _signed(text: str) -> Iterator[Name]:
             yield name
 
 
-def _again(text: str, words: list[tuple[int, str]], found: list[Name]) -> Iterator[Hit]:
+def _again(
+    text: str, words: list[tuple[int, str]], found: list[Name], told: Sequence[Hit]
+) -> Iterator[Hit]:
     """The surnames and first names of those found, where they stand alone."""
     parts: set[str] = set()
+    for hit in told:
+        # The field of a form has a name for certain, but the word may be another one elsewhere.
+        parts.update(
+            part
+            for part in _LETTERS.findall(text[hit.start : hit.end])
+            if len(part) > 2
+            and part[0].isupper()
+            and not is_common(part)
+            and part not in _WORDS_AND_SURNAMES
+            and part not in ambiguous_names()
+        )
     for name in found:
         for part in _LETTERS.findall(text[name.start : name.end]):
             if (
@@ -777,7 +790,7 @@ def _again(text: str, words: list[tuple[int, str]], found: list[Name]) -> Iterat
                 parts.add(part)
     if not parts:
         return
-    covered = sorted(found)
+    covered = sorted([*found, *(Name(hit.start, hit.end, hit.start) for hit in told)])
     place = 0
     for start, word in words:
         while place < len(covered) and covered[place].end <= start:

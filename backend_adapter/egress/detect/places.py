@@ -35,8 +35,8 @@ _COUNTED = (
 )
 _TOWN = (
     rf"(?:(?:Bad|Sankt|St\.|Markt|Stadt|Hansestadt|Kurort|Groß|Klein|Neu|Alt|Hohen|Ober|Nieder|Unter)[ -])?"
-    rf"[{_CAPITAL}][\w-]{{1,40}}+(?:\.[\w-]+)*(?:/[{_CAPITAL}]\w+)?(?:[ -](?:am|an der|a\. ?d\.|a\.|ob der|o\. ?d\.|bei|b\.|in der|im|in|vor der|auf der|auf)"
-    rf" ?[{_CAPITAL}][\w-]+)?(?: \([{_CAPITAL}][\w. -]{{1,24}}\))?(?: (?:[IVX]{{1,4}}|\d{{1,2}})(?!\w))?"
+    rf"[{_CAPITAL}][\w-]{{1,40}}+(?:\.[\w-]+)*(?:/[{_CAPITAL}]\w+)?(?:[ -](?:am|an der|a\. ?d\.|a\.|ob der|o\. ?d\.|bei|b\.|in der|i\. ?d\.|i\.|im|in|vor der|vor dem|vorm|v\. ?d\.|unterm|"
+    rf"unter|zu|auf dem|auf der|auf) ?[{_CAPITAL}][\w-]+)?(?: \([{_CAPITAL}][\w. -]{{1,24}}\))?(?: (?:[IVX]{{1,4}}|\d{{1,2}})(?!\w))?"
 )
 _POSTAL = rf"(?:(?:D|DE)[- ]?)?\d{{5}}(?!\d) {{1,2}}{_TOWN}|(?:(?:A|AT|CH)[- ]?)?\d{{4}}(?!\d) {{1,2}}{_TOWN}"
 _BETWEEN = r"[ \t]{0,2}(?:,|;|\||·|•|–|-|/)?[ \t]{0,2}(?:\r?\n[ \t>|]{0,8})?"

@@ -78,6 +78,30 @@ async def test_a_person_reads_what_left_and_sees_it_with_its_pseudonyms_marked(
     assert any(pseudonym in json.dumps(body) for body in sent)
 
 
+async def test_a_model_elsewhere_has_the_database_asked_about_somebody_whom_it_never_hears_of(
+    site: House, far: ScriptedUpstream
+) -> None:
+    """The account is recognised in the question, the query gets it back, and what is found is labelled."""
+    sql = (
+        "SELECT first_name, last_name, born_on FROM citizens WHERE iban = 'DE54999904174172785347'"
+    )
+    far.seen.clear()
+    async with open_webui_page(site.address("open_webui"), height=1300) as page:
+        await page.sign_in(USER, site.secret("user-password"))
+        await page.choose_model("scripted-120b")
+        await page.ask(f"QUERY {sql}", seconds=120)
+        answer = await page.answer()
+        assert "Ackermann" in answer and "Zoe" in answer and "1939-10-04" in answer
+        await page.wait_for_status("^Sent 1 passage, [0-9]+ values protected, to Lyon$")
+        shown = await page.press("What left the site")
+        await expect(shown.locator("pre mark").first).to_be_visible()
+        await page.screenshot(SHOTS / "egress-database.png")
+    sent = json.dumps([seen.body for seen in far.seen], ensure_ascii=False)
+    assert "databases_query" in sent
+    for value in ("Ackermann", "Zoe", "1939", "999904174172785347"):
+        assert value not in sent
+
+
 async def test_nothing_of_a_chat_that_stays_on_site_reaches_the_model_elsewhere_not_even_for_its_title(
     site: House, far: ScriptedUpstream
 ) -> None:

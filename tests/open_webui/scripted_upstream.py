@@ -5,6 +5,7 @@ the result thinks again and answers with the result in the text. Words in the la
 otherwise:
 
     NOTOOL   answer at once
+    QUERY    what follows is SQL, and the tool whose name ends in `_query` is called with it
     FAIL     HTTP 503 with an OpenAI error object
     BREAK    the connection ends in mid-answer, without [DONE]
     EVENT    chunks carry an `event` object (a script for the browser) and a `selected_model_id`; one is a
@@ -27,6 +28,7 @@ THOUGHT = "The person asks about the site, so I look into its documents first."
 SECOND_THOUGHT = "The documents answer it."
 BEFORE_TOOL = "I look that up. "
 TITLE = "A scripted title"
+QUESTION = "opening hours"
 USAGE = {"prompt_tokens": 111, "completion_tokens": 22, "total_tokens": 133}
 NOTE = "north broke off, south goes on; nothing is missing."
 SCRIPT = "document.title = 'script ran'"
@@ -119,7 +121,15 @@ class ScriptedUpstream:
 
     async def _chunks(self, body: JsonObject, words: str) -> AsyncIterator[JsonObject]:
         model = body["model"]
-        search = next((t for t in Seen({}, body).tools if t.endswith("_search")), None)
+        _, wants_query, sql = words.partition("QUERY ")
+        wanted = "_query" if wants_query else "_search"
+        # The page's editor sets quotation marks as printers do.
+        arguments = (
+            {"database": "lindenau", "sql": sql.replace("’", "'")}
+            if wants_query
+            else {"query": QUESTION}
+        )
+        search = next((t for t in Seen({}, body).tools if t.endswith(wanted)), None)
         results = [m["content"] for m in body["messages"] if m["role"] == "tool"]
         if "EVENT" in words:
             yield {"event": {"type": "execute", "data": {"code": SCRIPT}}}
@@ -138,7 +148,7 @@ class ScriptedUpstream:
         for word in (SECOND_THOUGHT if results else THOUGHT).split():
             yield _chunk(model, {"reasoning_content": word + " "})
         if search and not results and "NOTOOL" not in words:
-            for chunk in _tool_call(model, search):
+            for chunk in _tool_call(model, search, arguments):
                 yield chunk
         else:
             answer = f"The site says: {results[-1]}" if results else "Answered without a tool."
@@ -157,8 +167,8 @@ class ScriptedUpstream:
             )
 
 
-def _tool_call(model: str, name: str) -> list[JsonObject]:
-    arguments = json.dumps({"query": "opening hours"})
+def _tool_call(model: str, name: str, given: JsonObject) -> list[JsonObject]:
+    arguments = json.dumps(given)
     half = len(arguments) // 2
     call = {"index": 0, "id": "call_1", "type": "function"}
     return [

@@ -77,7 +77,7 @@ def test_a_town_is_an_address_s_with_what_tells_it_from_others_of_its_name(
     [
         ("Name: Xyriandos\nVorname: Xaveriane\nOrt: hier", ["Xyriandos", "Xaveriane"]),
         ("Name: Report\nVersion: 3", []),
-        ("| zahler | betrag |\n| --- | --- |\n| Xyrik, Zoltanus | 5 |", ["Xyrik", "Zoltanus"]),
+        ("| zahler | betrag |\n| --- | --- |\n| Xyrik, Zoltanus | 5 |", ["Xyrik, Zoltanus"]),
         ("| citizen | fee |\n| --- | --- |\n| Zoltanus Xyrik | 5 |", ["Zoltanus Xyrik"]),
         ("account_owner_name;fee\nZoltanus Xyrik;5", ["Zoltanus Xyrik"]),
         ("Geprüft durch: Zoltanus Xyrik", ["Zoltanus Xyrik"]),

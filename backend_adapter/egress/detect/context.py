@@ -82,7 +82,8 @@ class Occurrences:
 
     def spans(self, words: Words) -> list[tuple[int, int]]:
         """From left to right."""
-        return sorted(self._spans.get(words, ()))
+        spans = self._spans.get(words)
+        return sorted(spans) if spans else []
 
     def last_before(self, words: Words, start: int) -> tuple[int, int] | None:
         """The word that stands last before what begins here."""

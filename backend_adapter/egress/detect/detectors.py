@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from backend_adapter.egress.detect import births, contacts, credentials, identifiers, places
+from backend_adapter.egress.detect.beside import names_beside
 from backend_adapter.egress.detect.categories import KINDS
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Lexicon
 from backend_adapter.egress.detect.fields import field, fields, value_hits
@@ -83,6 +84,18 @@ class Detectors:
 
     def _all(self, text: str, label: str) -> Iterator[Hit]:
         scan = Scan(text, self._lexicon)
+        told = list(self._told(scan, label))
+        yield from told
+        yield from people(scan, [hit for hit in told if hit.category == "PERSON"])
+        if self._model is not None:
+            yield from self._model.hits(text)
+
+    def _told(self, scan: Scan, label: str) -> Iterator[Hit]:
+        values = list(self._values(scan, label))
+        yield from values
+        yield from names_beside(scan.text, values)
+
+    def _values(self, scan: Scan, label: str) -> Iterator[Hit]:
         yield from credentials.credentials(scan)
         yield from contacts.mails(scan)
         yield from contacts.phones(scan)
@@ -91,13 +104,9 @@ class Detectors:
             yield from each.hits(scan)
         yield from places.addresses(scan)
         yield from births.birth_dates(scan)
-        told = list(fields(text))
+        yield from fields(scan.text)
         if label and (sort := field(label)) is not None:
-            told += value_hits(sort, text, 0, len(text), whole=True)
-        yield from told
-        yield from people(scan, [hit for hit in told if hit.category == "PERSON"])
-        if self._model is not None:
-            yield from self._model.hits(text)
+            yield from value_hits(sort, scan.text, 0, len(scan.text), whole=True)
 
 
 class _Kept:

@@ -130,6 +130,16 @@ _BETWEEN_NAMES = re.compile(
 )
 # What is no name, but a word that says what follows it: Tel.: 0351.
 _IS_LABEL = re.compile(r"(?:\.?:|\.(?= ?[\d+(])|[ \t]+[+(]?\d)")
+# A whole cell such as Lindau, Eckehard: also where the surname is a word or a town besides.
+_SURNAME_FIRST = re.compile(
+    r"(?:[A-ZÄÖÜ][\w-]+ )?(?:(?:von|van|zu|vom|zum|zur|de|der|den|la|di|del) ){0,3}[A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]|['’-](?=\w))+, ?"
+    r"[A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]|['’-](?=\w))+(?: [A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]+|\.))?"
+)
+_ANY_SURNAME = re.compile(r" [A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+(?=[ \t]*(?:[,;()|<\"\r\n]|$))")
+# In a log: user=Xaver Tuppe ip=…, user=xaver.tuppe.
+_IN_LOG = re.compile(
+    r"(?P<name>[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+ [A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+|[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+(?= [\w.-]+=)|(?P<first>[^\W\d_]+)[._][^\W\d_]+)(?=[ \t]+[\w.-]+=|[ \t]*(?:\r?\n|$))"
+)
 # A form that asks for the first name below the name means the surname by it.
 _SURNAME_ABOVE = re.compile(
     r"[\"'`]?[ \t]*[,;|]?[ \t]*\r?\n?[ \t]*[\"'*_]{0,3}(?:vornamen?|rufname|first[ _-]?names?|given[ _-]?names?|forenames?)(?!\w)",
@@ -224,7 +234,7 @@ def _joined(text: str) -> Iterator[Hit]:
                 break
         if sort is None:
             continue
-        if bare in _NOT_IN_PROSE and count != len(words):
+        if bare in _NOT_IN_PROSE and count != len(words) and match[0] != "=":
             continue
         start = match.end()
         quote = text[start - 1 : start] if text[start - 1 : start] in ('"', "'", "`") else ""
@@ -238,6 +248,14 @@ def _joined(text: str) -> Iterator[Hit]:
         alone = bool(quote) or not label[: label.find(words[-count])].strip() if words else False
         if not quote and "=" in match[0] and sort in ("people", "part", "name", "ADDRESS"):
             # In a program that is a variable's name, and no value.
+            if sort == "people" and match[0] == "=" and (logged := _IN_LOG.match(text, start)):
+                first = logged["first"]
+                if (
+                    not is_common(logged["name"].split(" ")[0])
+                    if first is None
+                    else gender_of_first(first.capitalize())
+                ):
+                    yield Hit(start, logged.end("name"), "PERSON", LABELLED)
             continue
         if sort == "people" and not quote and not _is_told(text, start, label):
             continue
@@ -283,10 +301,21 @@ def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Itera
     for number in range(_MOST_PEOPLE):
         name = name_at(text, start, limit if sort == "people" else end)
         if name is None:
-            if (sort == "part" and whole and text[start:end].isalpha() and number == 0) or (
-                number == 0 and whole and _is_small_name(text[start:end])
+            value = text[start:end]
+            if (
+                number == 0
+                and whole
+                and (
+                    (sort == "part" and value.isalpha())
+                    or _is_small_name(value)
+                    or _SURNAME_FIRST.fullmatch(value)
+                    or _is_full(value)
+                )
             ):
                 yield Hit(start, end, "PERSON", LABELLED)
+            return
+        if number == 0 and whole and _is_turned(text[start:end], name.end - start):
+            yield Hit(start, end, "PERSON", LABELLED)
             return
         single = name.last == name.start
         word = text[name.start : name.end]
@@ -294,13 +323,37 @@ def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Itera
             return
         if single and number and (is_common(word) or _IS_LABEL.match(text, name.end)):
             return
-        yield Hit(name.start, name.end, "PERSON", LABELLED)
+        stop = name.end
+        if single and gender_of_first(word) and (more := _ANY_SURNAME.match(text, stop)):
+            # Grace Field: between two commas a word is a surname as well.
+            stop = more.end()
+        yield Hit(name.start, stop, "PERSON", LABELLED)
         if sort != "people":
             return
-        following = _BETWEEN_NAMES.match(text, name.end)
+        following = _BETWEEN_NAMES.match(text, stop)
         if following is None or (following.end() > end and "\n" not in following[0] and whole):
             return
         start = following.end()
+
+
+def _is_turned(value: str, end: int) -> bool:
+    """Whether it goes on at `end` with a first name that nobody listed: Freifrau von Hohenfels, Xaveriane."""
+    given = value.partition(",")[2].strip()
+    return (
+        end <= value.find(",")
+        and _SURNAME_FIRST.fullmatch(value) is not None
+        and not (is_surname(given) or is_common(given))
+    )
+
+
+def _is_full(value: str) -> bool:
+    """Whether it is a listed first name with a surname that is a word besides."""
+    words = value.split(" ")
+    return (
+        2 <= len(words) <= 3
+        and gender_of_first(words[0]) is not None
+        and all(word[:1].isupper() and word.replace("-", "").isalpha() for word in words)
+    )
 
 
 def _is_small_name(value: str) -> bool:
@@ -354,7 +407,9 @@ def _headings(line: str) -> tuple[str, list[str | None]] | None:
             sorts = ["part" if sort == "name" else sort for sort in sorts]
         told = sum(sort is not None for sort in sorts)
         # A sentence has commas too, and a row of a table may begin with a word that is a heading elsewhere.
-        if told >= 2 or (told == 1 and mark in ("|", "\t", ";") and len(cells) <= 12):
+        if told >= 2 or (
+            told == 1 and len(cells) <= 12 and (mark != "," or not re.search(r"[\s.:]", line))
+        ):
             return mark, sorts
     return None
 

@@ -28,16 +28,17 @@ from backend_adapter.egress.detect.scan import Scan
 
 _UPPER = "A-ZÀ-ÖØ-ÞĀ-Ž"
 _WORD = re.compile(rf"[{_UPPER}](?<![\w@/.\\-].)(?:\w|['’](?=\w)|-(?=[{_UPPER}]))+(?![\w@])")
+_NOBLE = "(?:Freiherr|Freifrau|Graf|Gräfin|Baron|Baronin|Prinz|Prinzessin|Ritter|Edler|Edle)"
 # The next part of a name: after one blank, or in the next line.
 _NEXT = re.compile(
     rf"(?P<gap>[ \t\u00a0]{{1,2}}|[ \t]?\r?\n[ \t]{{0,4}})(?:(?P<initial>[{_UPPER}](?:h)?\.(?:-?[{_UPPER}]\.)*)(?= ?[{_UPPER}])"
-    rf"|(?P<word>[{_UPPER}](?:\w|['’](?=\w)|-(?=[{_UPPER}]))+)(?![\w@])"
-    r"|(?P<particle>(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|das|den|der|ten|ter|te|la|le|el|al|bin|ibn|af|av|y|e|und zu)(?= )))"
+    rf"|(?P<word>(?!{_NOBLE} (?:von|zu) )[{_UPPER}](?:\w|['’](?=\w)|-(?=[{_UPPER}]))+)(?![\w@])"
+    rf"|(?P<particle>(?:{_NOBLE} )?(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|das|den|der|ten|ter|te|la|le|el|al|bin|ibn|af|av|y|e|und zu)(?= )))"
 )
 _FIRST_PART = re.compile(
     rf"(?:(?P<initial>[{_UPPER}](?:h)?\.(?:-?[{_UPPER}]\.)*)(?= ?[{_UPPER}])"
-    rf"|(?P<word>[{_UPPER}](?:\w|['’](?=\w)|-(?=[{_UPPER}]))+)(?![\w@])"
-    r"|(?P<particle>(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|den|der|ten|ter|la|le|el|al|bin|ibn|Van|Von|De)(?= )))"
+    rf"|(?P<word>(?!{_NOBLE} (?:von|zu) )[{_UPPER}](?:\w|['’](?=\w)|-(?=[{_UPPER}]))+)(?![\w@])"
+    rf"|(?P<particle>(?:{_NOBLE} )?(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|den|der|ten|ter|la|le|el|al|bin|ibn|Van|Von|De)(?= )))"
 )
 _AFTER_INITIAL = re.compile(" ?")
 _PARTS, _MOST_TITLES = 5, 6
@@ -57,7 +58,7 @@ _TITLES: dict[str, Literal["f", "m", None]] = {
     "PROF": None,
 }  # fmt: skip
 # After them may come a name: where it is a known one.
-_ROLES = frozenset(
+ROLES = frozenset(
     [
         "Kunde",
         "Kundin",
@@ -215,10 +216,27 @@ _UNLISTED_BEFORE = re.compile(
 _TITLE_AT = re.compile(
     r"(?:(?:Herrn?|Frau|Fr\.|Hr\.|Mrs?|Ms|Miss|Dr|Prof|Univ|Dipl|Ing|Mag|Familie)(?!\w)\.?(?:-(?:Ing|Kfm|Inform|Psych)\.)?[ \t\u00a0]{0,2}){1,6}"
 )
+_UPPERCASE = re.compile(rf"[{_UPPER}]")
 _COMMA_GIVEN = re.compile(rf", ?(?=[{_UPPER}])")
 _LETTERS = re.compile(r"[^\W\d_][\w’'-]*")
 _INITIAL_BEFORE = re.compile(rf"(?<!\w)[{_UPPER}]\. ?$")
 _GREETED_BEFORE = re.compile(r"(?<!\w)(?:hallo|hi|hey|liebe|lieber|dear|hello|moin|servus) $")
+_ASKED_BEFORE = re.compile(
+    r"(?<!\w)(?:(?:asked|told|emailed|thanked|reminded|invited|ask|tell|remind|informed|notified|phoned)|(?:reported|created|signed|written|approved|sent|"
+    r"assigned|forwarded|talked|spoke|speak|talk) (?:by|to|with|from)|(?:\w+(?:t|en)) (?:von|durch)|(?:spr[ai]\w+|telefoniert|Fragen|Rückfragen|Grüße|"
+    r"Gruß|Rücksprache|Absprache|Termin|Anruf|Mail|Nachricht) (?:an|mit|von|bei))\s$"
+)
+_ACTS_AFTER = re.compile(
+    r"\s(?:fragte?|sagte?|berichtete?|erklärte?|teilte?|bittet|bat|schreibt|schrieb|meinte?|meldete?|ruft|rief|schlägt|schlug|antwortete?|erläuterte?|"
+    r"ergänzte?|dankte?|übernimmt|übernahm|möchte|says|said|asks|asked|reports|reported|wrote|writes|called|explains|explained|confirmed|confirms|"
+    r"suggested|suggests|replied|replies|answered|complained|proposed|agreed|mentioned)(?!\w)"
+)
+# Xyrik, Tuppe and Smith.
+_LAW_FIRM = re.compile(rf"[{_UPPER}][\w'-]+(?:,? and| &|-|,) $")
+# In the protocol of a chat: at the beginning of a line, also after a time.
+_SPEAKER = re.compile(
+    r"(?:^|\n)[ \t>*]*(?:\[[^\]\n]{4,24}\]|[\d./-]{6,10},? \d{1,2}:\d\d(?::\d\d)?|\d{1,2}:\d\d(?::\d\d)?)?[ \t]*[-–]?[ \t]*$"
+)
 # Those say nothing by themselves.
 _WORDS_AND_SURNAMES = frozenset(
     [
@@ -498,9 +516,13 @@ def name_at(text: str, start: int, end: int) -> Name | None:
     if name is None or name.end > end:
         return None
     # Weißmüller, Jörg.
-    if (given := _COMMA_GIVEN.match(text, name.end, end)) and (
-        gender_of_first(_word_at(text, given.end()))
-        and gender_of_first(text[name.last : name.end]) is None
+    if (
+        not _UPPERCASE.search(text, name.start, name.last)
+        and (given := _COMMA_GIVEN.match(text, name.end, end))
+        and (
+            gender_of_first(_word_at(text, given.end()))
+            and gender_of_first(text[name.last : name.end]) is None
+        )
     ):
         rest = _read(text, given.end(), sure=True)
         if (
@@ -518,7 +540,7 @@ def _known() -> frozenset[str]:
     """All words that a name may begin with or be announced by."""
     names = first_names()
     capitals = {name.upper() for name in names if len(name) > 2}
-    return frozenset({*names, *capitals, *_TITLES, *_ROLES, *_GREETINGS, *_sure_surnames()})
+    return frozenset({*names, *capitals, *_TITLES, *ROLES, *_GREETINGS, *_sure_surnames()})
 
 
 @cache
@@ -534,7 +556,7 @@ def _begins(text: str, start: int, word: str) -> Name | None:
         return _titled(text, start, _after_titles(text, after))
     if word in _GREETINGS:
         return _greeted(text, after)
-    if word in _ROLES:
+    if word in ROLES:
         following = _NEXT.match(text, _after_titles(text, after))
         if following and following["word"] and "\n" not in following["gap"]:
             surname = following["word"]
@@ -543,14 +565,36 @@ def _begins(text: str, start: int, word: str) -> Name | None:
         if gender_of_first(word) is None:
             return None
     if gender_of_first(word) is None:
-        return _after_unlisted(text, start, after) if word in _sure_surnames() else None
+        if word not in _sure_surnames():
+            return None
+        name = _after_unlisted(text, start, after)
+        if name is None and word[1:].islower() and _acts(text, start, after):
+            return Name(start, after, start)
+        return name
     if text[start - 1 : start] == " " and _SAINTS.search(text[max(start - 10, 0) : start]):
         return None
     name = _surname_first(text, start, after) or _full(text, start, word)
-    if name is None and text[start - 1 : start] == " " and word[1:].islower():
-        greeted = _GREETED_BEFORE.search(text[max(start - 8, 0) : start])
-        return Name(start, after, start) if greeted else None
+    if name is None and word[1:].islower():
+        greeted = text[start - 1 : start] == " " and _GREETED_BEFORE.search(
+            text[max(start - 8, 0) : start]
+        )
+        asked = word not in ambiguous_names() and _acts(text, start, after)
+        return Name(start, after, start) if greeted or asked else None
     return name
+
+
+def _acts(text: str, start: int, after: int) -> bool:
+    """Whether a name that stands alone is somebody's who is asked or says something."""
+    if _NO_PERSON.match(text, after):
+        return False
+    if _LAW_FIRM.search(text[max(start - 40, 0) : start]):
+        return False
+    if text[after : after + 1] == ":":
+        return _SPEAKER.search(text[max(start - 32, 0) : start]) is not None
+    if _ACTS_AFTER.match(text, after):
+        before = text[max(start - 12, 0) : start].split()
+        return not before or before[-1].lower() not in _ARTICLES
+    return _ASKED_BEFORE.search(text[max(start - 24, 0) : start]) is not None
 
 
 def _after_unlisted(text: str, start: int, after: int) -> Name | None:
@@ -559,7 +603,7 @@ def _after_unlisted(text: str, start: int, after: int) -> Name | None:
     if before is None or _NO_PERSON.match(text, after):
         return None
     first = before["first"]
-    if is_doubtful(first) or first in _TITLES or first in _ROLES or is_surname(first):
+    if is_doubtful(first) or first in _TITLES or first in ROLES or is_surname(first):
         return None
     if (before["before"] or "").lower() in _ARTICLES:
         return None
@@ -595,7 +639,7 @@ def _greeted(text: str, position: int) -> Name | None:
     if following is None or not following["word"] or "\n" in following["gap"]:
         return None
     word, start = following["word"], following.start("word")
-    if word in _TITLES or word in _ROLES or (is_common(word) and gender_of_first(word) is None):
+    if word in _TITLES or word in ROLES or (is_common(word) and gender_of_first(word) is None):
         return None
     if gender_of_first(word) is None:
         ends = text[following.end() : following.end() + 1] in (",", "!", "\n", "")
@@ -642,6 +686,9 @@ def _read(text: str, start: int, *, sure: bool, titled: bool = False) -> Name | 
             # The last of several first names may be the surname: Peter Hans.
             read.done = not first
             read.last, read.end = begin, match.end("word")
+            if read.firsts and not first and _without_ending(text, begin, read.end) < read.end:
+                # Peter Schmidts Hund.
+                break
         elif match["particle"] and read is not None and read.done:
             break
         else:
@@ -667,7 +714,7 @@ def _may_follow(
 ) -> bool:
     word = match["word"]
     if titled:
-        is_noun = word in stop_words() or word in _ROLES
+        is_noun = word in stop_words() or word in ROLES
     elif read is not None and read.firsts and word not in stop_words():
         is_noun = not is_surname_after_first(word)
     else:

@@ -61,9 +61,10 @@ class Scan:
 
     def near(self, words: Words) -> View | None:
         """Around these words: as far as they speak of something."""
-        return around(
-            self.text, self.occurrences.spans(words), AFTER + _LONGEST, BEFORE + _LONGEST + AFTER
-        )
+        spans = self.occurrences.spans(words)
+        if not spans:
+            return None
+        return around(self.text, spans, AFTER + _LONGEST, BEFORE + _LONGEST + AFTER)
 
 
 def _spans(needed: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:

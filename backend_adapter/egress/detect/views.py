@@ -33,7 +33,7 @@ def around(text: str, spans: Iterable[tuple[int, int]], before: int, after: int)
 
     None where there is no span.
     """
-    parts = list[list[int]]()
+    parts: list[list[int]] = []
     for start, end in spans:
         begin = max(start - before, 0)
         if parts and begin <= parts[-1][1]:
@@ -42,7 +42,10 @@ def around(text: str, spans: Iterable[tuple[int, int]], before: int, after: int)
             parts.append([begin, end + after])
     if not parts:
         return None
-    texts, begins, offsets, length = list[str](), list[int](), list[int](), 0
+    texts: list[str] = []
+    begins: list[int] = []
+    offsets: list[int] = []
+    length = 0
     for begin, end in parts:
         part = text[begin:end]
         texts.append(part)

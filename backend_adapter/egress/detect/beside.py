@@ -18,7 +18,7 @@ from backend_adapter.egress.detect.lexicon import (
     stop_words,
     towns,
 )
-from backend_adapter.egress.detect.names import ROLES
+from backend_adapter.egress.detect.names import GREETINGS, ROLES, TITLES
 
 _UPPER = "A-ZÀ-ÖØ-ÞĀ-Ž"
 _PART = rf"[{_UPPER}](?:[^\W\d_]|['’](?=\w)|-(?=[{_UPPER}]))+"
@@ -27,7 +27,7 @@ _PARTICLE = (
 )
 _RUN = re.compile(
     rf"[{_UPPER}](?<![\w@/.\\’'-].)(?:\.|(?:[^\W\d_]|['’](?=\w)|-(?=[{_UPPER}]))+)"
-    rf"(?:(?: (?:(?:{_PARTICLE} ){{0,2}}{_PART}|[{_UPPER}]\.(?= ))){{1,4}}|\r?\n[ \t>]{{0,4}}{_PART})(?![\w@])(?!\.\w)"
+    rf"(?:(?: (?:(?:{_PARTICLE} ){{0,2}}{_PART}|[{_UPPER}]\.(?= ))){{1,4}}|\r?\n[ \t>]{{0,4}}{_PART}(?! [{_UPPER}]))(?![\w@])(?!\.\w)"
 )
 _WORDS = re.compile(rf"{_PART}|[{_UPPER}]\.|{_PARTICLE}")
 
@@ -36,7 +36,8 @@ _DONE = (
     "reported|created|written|signed|taken|prepared|approved|assigned|sent|forwarded|submitted|filed|requested|raised|opened|closed|"
     "handled|led|chaired|represented|owned|managed|hosted|accompanied|reviewed|confirmed|booked|called|contacted|delivered|issued|"
     "given|handed|paid|addressed|registered|updated|verified|witnessed|seen|caused|driven|rented|spoke|spoken|talked|met|speak|talk|"
-    "belongs|belonging|according|thanks|call|message|letter|email|mail|note|question|questions|complaint|request|reply|regards"
+    "belongs|belonging|according|thanks|call|message|letter|email|mail|note|question|questions|complaint|request|reply|regards|login|logon|password|session|account|policy|claim|ticket|appointment|details|behalf|record|logged|interview|meeting|case|"
+    "application|contract|lease|invoice|receipt|copy|presence|payment|transfer|refund|granted|owed|sold|belonged|taught|shared|married|engaged"
 )
 _TOLD = (
     "asked|told|emailed|informed|thanked|met|notified|reminded|invited|interviewed|ask|tell|call|called|contact|contacted|email|"
@@ -46,7 +47,7 @@ _GETAN = (
     r"\w+(?:t|en)(?= (?:von|durch))|Fragen|Rückfragen|Anfragen?|Grüße|Gruß|Dank|Termin|Gespräch|Telefonat|Rücksprache|Auskunft|Kopie|Absprache|E-?Mail|"
     "Mail|Brief|Schreiben|Nachricht|Anruf|Beschwerde|Antrag|Meldung|Hinweis|Vertretung|Vollmacht|Rechnung|Mahnung|Zahlung|Überweisung|Konto|"
     "Wohnung|Haus|Auto|Wagen|Adresse|Anschrift|Daten|Akte|Vertrag|Unterschrift|Bericht|Protokoll|Übergabe|sprach|spricht|sprechen|"
-    r"gesprochen|telefoniert|wendet|wenden|geht|ging|gehen|gesendet|geschickt|übergeben|weitergeleitet|zugewiesen|vermietet|verkauft|gehört|zusammen"
+    r"gesprochen|telefoniert|wendet|wenden|geht|ging|gehen|gesendet|geschickt|übergeben|weitergeleitet|zugewiesen|vermietet|verkauft|gehört|zusammen|verheiratet|verlobt|befreundet|verwandt"
 )
 _ROLE = (
     "(?:[Kk]onto|[Kk]arten)?[Ii]nhaber|[Hh]alter|[Ee]igentümer|[Mm]ieter|[Vv]ermieter|[Ff]ahrer|[Bb]esitzer|[Aa]nsprechpartner|[Zz]eug|[Kk]und|"
@@ -74,7 +75,10 @@ _SPEECH = (
     "antwortet|antwortete|erläutert|erläuterte|ergänzt|ergänzte|weist|wies|dankt|dankte|übernimmt|übernahm|möchte|wohnt|wohnte|hält|arbeitet|"
     "says|said|asks|asked|reports|reported|wrote|writes|called|calls|explains|explained|confirmed|confirms|suggested|suggests|told|replied|"
     "replies|answered|noted|notes|complained|complains|proposed|proposes|mentioned|thanked|agreed|agrees|objected|lives|lived|works|worked|"
-    "requested|requests|wants|wanted|moved|seconded|phoned|emailed"
+    "requested|requests|wants|wanted|moved|seconded|phoned|emailed|lehnt|lehnte|fordert|forderte|verlangt|verlangte|leitet|leitete|vertritt|vertrat|"
+    "unterschrieb|unterzeichnet|unterzeichnete|zog|besucht|besuchte|beantwortet|eröffnet|eröffnete|begrüßt|begrüßte|verweist|verwies|regt|regte|hat (?:sich|angerufen|"
+    "gefragt|geschrieben|gemeldet|gesagt|berichtet|beantragt|gekündigt|bezahlt)|paid|owns|rents|received|visited|signed|filed|submitted|joined|resigned|chaired|opened|"
+    "has (?:been|asked|called|paid|written|reported|complained|moved|not)|presented|presents|welcomed|thanks|objects"
 )
 _AFTER = re.compile(
     rf"\s(?:{_SPEECH})(?!\w)|\s?[<(\[][\w.+-]+@|,? \(?(?:geb\.|geboren|verh\.|verw\.|née|born|aged|Jahrgang|Jg\.|wohnhaft|\d{{1,2}} Jahre)(?!\w)"
@@ -91,6 +95,24 @@ _TELLING = frozenset(
     {"EMAIL", "PHONE", "ADDRESS", "BIRTH_DATE", "IBAN", "US_SSN", "DE_TAX_ID", "DE_SOCIAL_SECURITY"}
 )
 _LONGEST_GAP = 48
+# Before the name of whom they are about.
+_DOCUMENTS = frozenset(
+    [
+        "Kündigung",
+        "Antrag",
+        "Vertrag",
+        "Mietvertrag",
+        "Akte",
+        "Personalakte",
+        "Patientenakte",
+        "Vollmacht",
+        "Bewerbung",
+        "Mahnung",
+        "Fall",
+        "Signed",
+    ]
+)
+_QUOTES = "'\"„“‚‘«»*_`("
 _LISTED = re.compile(r"(?: \([^)\n]{1,30}\))?(?:[,;] (?:und |and )?| und | and | & |\n[-*•–] )")
 _CHAT = re.compile(
     r"(?:^|\n)[ \t]*(?:\[[^\]\n]{4,24}\]|[\d./-]{6,10},? \d{1,2}:\d\d(?::\d\d)?|\d{1,2}:\d\d(?::\d\d)?)[ \t]*[-–:]?[ \t]*$"
@@ -111,11 +133,13 @@ _FIRM = re.compile(
 def names_beside(text: str, hits: Sequence[Hit]) -> Iterator[Hit]:
     """Names beside what tells of a person; `hits` were found in the text before."""
     starts = sorted(hit.start for hit in hits if hit.category in _TELLING)
+    ends = {hit.end for hit in hits if hit.category in _TELLING}
     runs = [match.span() for match in _RUN.finditer(text)]
     told: dict[int, tuple[int, int]] = {}
     for place, (start, end) in enumerate(runs):
         # What stands beside it is looked at first: that is quicker than to look up the words.
-        if (_is_told(text, start, end, starts) or _follows_role(text, start)) and (
+        in_brackets = start - 2 in ends and text[start - 2 : start] + text[end : end + 1] == " ()"
+        if (in_brackets or _is_told(text, start, end, starts) or _follows_role(text, start)) and (
             name := _name(text, start, end)
         ):
             told[place] = name
@@ -128,7 +152,13 @@ def names_beside(text: str, hits: Sequence[Hit]) -> Iterator[Hit]:
 
 def _follows_role(text: str, start: int) -> bool:
     end = text.find(" ", start, start + 24)
-    return end > 0 and text[start:end] in ROLES
+    word = text[start:end].rstrip(".") if end > 0 else ""
+    return (
+        word in ROLES
+        or word in GREETINGS
+        or word in _DOCUMENTS
+        or _ROLE_WORD.fullmatch(word) is not None
+    )
 
 
 def _name(text: str, start: int, end: int) -> tuple[int, int] | None:
@@ -169,7 +199,10 @@ def _first_of_name(words: list[tuple[int, str]]) -> int:
         word = words[first][1]
         if not (
             word in ROLES
+            or word in TITLES
+            or word in GREETINGS
             or word in stop_words()
+            or _ROLE_WORD.fullmatch(word)
             or (word[0].isupper() and len(word) > 2 and is_common(word))
         ):
             break
@@ -189,7 +222,7 @@ def _may_be_name(words: list[str]) -> bool:
 
 
 def _is_told(text: str, start: int, end: int, starts: list[int]) -> bool:
-    before = text[max(start - 40, 0) : start]
+    before = text[max(start - 40, 0) : start].rstrip(_QUOTES)
     # Most words lead to nobody; only after these is the rest of the line looked at.
     last = before.rsplit(None, 1)[-1].lower() if before[-1:].isspace() and before.strip() else ""
     if (last in _LEADING or last.endswith(",") or _ROLE_WORD.fullmatch(last)) and _BEFORE.search(

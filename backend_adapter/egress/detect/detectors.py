@@ -86,7 +86,7 @@ class Detectors:
         scan = Scan(text, self._lexicon)
         told = list(self._told(scan, label))
         yield from told
-        yield from people(scan, [hit for hit in told if hit.category == "PERSON"])
+        yield from people(scan, [hit for hit in told if hit.category in ("PERSON", "EMAIL")])
         if self._model is not None:
             yield from self._model.hits(text)
 

@@ -108,6 +108,11 @@ _DONE_BY = re.compile(
     r"[a-zäöüß]{2,30}(?:(?:ed|en|wn|ght)by|(?:t|en)(?:von|durch)|(?:inhaber|nehmer|pflichtige|berechtigte|beauftragte|empfänger|vertreter)(?:in|r)?"
     r"|(?:owner|holder|contact|payer|citizen|customer|tenant|patient|client|employee|kunden|zahler|mieter|inhaber|halter|bürger|einwohner)name)"
 )
+# Name des Kindes, name of the applicant; things have names too.
+_NAME_OF = re.compile(
+    r"name(?:des|der|vom|of|ofthe)(?!\w*(?:firma|company|unternehm|verein|schul|school|produ|file|datei|server|proje|ort|stra|stre|stadt|city|"
+    r"bank|behörde|amt|gerät|device|host|table|tabelle|feld|field|gericht|court|spiel|game|tier|hund|pet|dog|cat))[a-zäöüß]{3,25}"
+)
 # Only with a value of their own kind is a field of this name one of people.
 _NOT_IN_PROSE = frozenset(
     {"von", "an", "by", "to", "from", "present", "user", "username", "benutzer", "nutzer"}
@@ -135,7 +140,9 @@ _SURNAME_FIRST = re.compile(
     r"(?:[A-ZÄÖÜ][\w-]+ )?(?:(?:von|van|zu|vom|zum|zur|de|der|den|la|di|del) ){0,3}[A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]|['’-](?=\w))+, ?"
     r"[A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]|['’-](?=\w))+(?: [A-ZÀ-ÖØ-ÞĀ-Ž](?:[^\W\d_]+|\.))?"
 )
-_ANY_SURNAME = re.compile(r" [A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+(?=[ \t]*(?:[,;()|<\"\r\n]|$))")
+_ANY_SURNAME = re.compile(
+    r" [A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+(?=[ \t]*(?:[,;()|<\"\r\n]|$)|\.\s| (?:aus|from|in|und|and|hat|has|is|ist)\b)"
+)
 # In a log: user=Xaver Tuppe ip=…, user=xaver.tuppe.
 _IN_LOG = re.compile(
     r"(?P<name>[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+ [A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+|[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]+(?= [\w.-]+=)|(?P<first>[^\W\d_]+)[._][^\W\d_]+)(?=[ \t]+[\w.-]+=|[ \t]*(?:\r?\n|$))"
@@ -159,7 +166,9 @@ def field(label: str) -> str | None:
 
 
 def _sort_of(bare: str) -> str | None:
-    return _FIELDS.get(bare) or ("people" if _DONE_BY.fullmatch(bare) else None)
+    if (sort := _FIELDS.get(bare)) is not None:
+        return sort
+    return "people" if _DONE_BY.fullmatch(bare) or _NAME_OF.fullmatch(bare) else None
 
 
 def value_hits(sort: str, text: str, start: int, end: int, *, whole: bool) -> Iterator[Hit]:

@@ -307,6 +307,13 @@ def _foreign() -> Iterator[Identifier]:
     )
     yield Identifier(
         "US_ITIN",
+        # The groups that are given out (IRS, Publication 1915); with both hyphens hardly anything else has that form.
+        re.compile(r"9(?<![\w./-].)\d{2}-(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])-\d{4}(?![\w/-])"),
+        Words(" itin ", "taxpayer"),
+        alone=True,
+    )
+    yield Identifier(
+        "US_ITIN",
         _union(_presidio("UsItinRecognizer")),
         Words(" itin ", "taxpayer", "tax payer", " tin ", "taxid", "tax id"),
     )

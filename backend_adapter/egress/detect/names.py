@@ -44,7 +44,7 @@ _AFTER_INITIAL = re.compile(" ?")
 _PARTS, _MOST_TITLES = 5, 6
 
 # After them comes a name, and nothing else.
-_TITLES: dict[str, Literal["f", "m", None]] = {
+TITLES: dict[str, Literal["f", "m", None]] = {
     "Herr": "m", "Herrn": "m", "Hr": "m", "Hrn": "m", "Frau": "f", "Fr": "f", "Fräulein": "f", "Mr": "m", "Mister": "m",
     "Mrs": "f", "Ms": "f", "Miss": "f", "Mx": None, "Dr": None, "Prof": None, "Professor": None, "Professorin": "f",
     "Doktor": None, "Familie": None, "Fam": None, "Eheleute": None, "Ehepaar": None, "Madame": "f", "Mme": "f",
@@ -149,7 +149,7 @@ _MORE_TITLES = re.compile(
     r"Professor(?:in)?|Doktor|Rechtsanwalt|Rechtsanwältin|Bürgermeister(?:in)?|Oberbürgermeister(?:in)?|Pfarrer(?:in)?|Direktor(?:in)?|Kolleg(?:e|en|in)|"
     r"Minister(?:in)?|Staatsanwalt|Staatsanwältin|Präsident(?:in)?|Vorsitzende[rn]?|B\.? ?(?:Sc|A|Eng)|M\.? ?(?:Sc|A)|MBA|-?(?:Ing|Kfm|Inform|Psych|Phys|Biol|Volksw|Betriebsw|Päd))(?!\w)\.?"
 )
-_GREETINGS = frozenset(
+GREETINGS = frozenset(
     ["Hallo", "Hi", "Hey", "Liebe", "Lieber", "Dear", "Hello", "Moin", "Servus", "Guten"]
 )
 # A firm, a school, a street: what stands before one of these was no person.
@@ -237,6 +237,8 @@ _LAW_FIRM = re.compile(rf"[{_UPPER}][\w'-]+(?:,? and| &|-|,) $")
 _SPEAKER = re.compile(
     r"(?:^|\n)[ \t>*]*(?:\[[^\]\n]{4,24}\]|[\d./-]{6,10},? \d{1,2}:\d\d(?::\d\d)?|\d{1,2}:\d\d(?::\d\d)?)?[ \t]*[-–]?[ \t]*$"
 )
+_MAIL_OF_PERSON = re.compile(r"([^\W\d_]{3,})[._]([^\W\d_]{3,})(?:\d{0,4}|\+[\w-]+)@")
+_UMLAUTS = {"Ae": "Ä", "ae": "ä", "Oe": "Ö", "oe": "ö", "Ue": "Ü", "ue": "ü"}
 # Those say nothing by themselves.
 _WORDS_AND_SURNAMES = frozenset(
     [
@@ -473,12 +475,12 @@ class _Read:
 def gender_of(name: str) -> Literal["f", "m", None]:
     """The gender that a name is of: by its title, else by its first name; None where neither tells."""
     title, _, _rest = name.strip().partition(" ")
-    if (by_title := _TITLES.get(title.rstrip("."))) is not None:
+    if (by_title := TITLES.get(title.rstrip("."))) is not None:
         return by_title
     _surname, comma, given = name.partition(",")
     words = _LETTERS.findall(given if comma and given.strip() else name)
     for word in words[:3]:
-        if (by_title := _TITLES.get(word)) is not None:
+        if (by_title := TITLES.get(word)) is not None:
             return by_title
         gender = gender_of_first(word)
         if gender is not None:
@@ -540,7 +542,7 @@ def _known() -> frozenset[str]:
     """All words that a name may begin with or be announced by."""
     names = first_names()
     capitals = {name.upper() for name in names if len(name) > 2}
-    return frozenset({*names, *capitals, *_TITLES, *ROLES, *_GREETINGS, *_sure_surnames()})
+    return frozenset({*names, *capitals, *TITLES, *ROLES, *GREETINGS, *_sure_surnames()})
 
 
 @cache
@@ -552,9 +554,9 @@ def _sure_surnames() -> frozenset[str]:
 def _begins(text: str, start: int, word: str) -> Name | None:
     """The name that this word begins or announces."""
     after = start + len(word)
-    if word in _TITLES:
+    if word in TITLES:
         return _titled(text, start, _after_titles(text, after))
-    if word in _GREETINGS:
+    if word in GREETINGS:
         return _greeted(text, after)
     if word in ROLES:
         following = _NEXT.match(text, _after_titles(text, after))
@@ -603,7 +605,7 @@ def _after_unlisted(text: str, start: int, after: int) -> Name | None:
     if before is None or _NO_PERSON.match(text, after):
         return None
     first = before["first"]
-    if is_doubtful(first) or first in _TITLES or first in ROLES or is_surname(first):
+    if is_doubtful(first) or first in TITLES or first in ROLES or is_surname(first):
         return None
     if (before["before"] or "").lower() in _ARTICLES:
         return None
@@ -639,7 +641,7 @@ def _greeted(text: str, position: int) -> Name | None:
     if following is None or not following["word"] or "\n" in following["gap"]:
         return None
     word, start = following["word"], following.start("word")
-    if word in _TITLES or word in ROLES or (is_common(word) and gender_of_first(word) is None):
+    if word in TITLES or word in ROLES or (is_common(word) and gender_of_first(word) is None):
         return None
     if gender_of_first(word) is None:
         ends = text[following.end() : following.end() + 1] in (",", "!", "\n", "")
@@ -725,7 +727,7 @@ def _may_follow(
         read and read.words and read.firsts and is_surname(word) and not is_common(word)
     ):
         return False
-    if word in _TITLES or (
+    if word in TITLES or (
         len(word) > 1 and word.isupper() and read and not text[read.last : read.end].isupper()
     ):
         return False
@@ -817,9 +819,10 @@ def _again(
     parts: set[str] = set()
     for hit in told:
         # The field of a form has a name for certain, but the word may be another one elsewhere.
+        value = text[hit.start : hit.end]
         parts.update(
             part
-            for part in _LETTERS.findall(text[hit.start : hit.end])
+            for part in (_of_mail(value) if hit.category == "EMAIL" else _LETTERS.findall(value))
             if len(part) > 2
             and part[0].isupper()
             and not is_common(part)
@@ -857,6 +860,16 @@ def _again(
         initial = _INITIAL_BEFORE.search(before)
         begin = start - len(initial[0]) if initial else start
         yield Hit(begin, after, "PERSON", NAME - 5)
+
+
+def _of_mail(address: str) -> list[str]:
+    """First name and surname as an address of mail such as anna.mueller@… has them; none where it has something else."""
+    match = _MAIL_OF_PERSON.match(address)
+    words = [word.capitalize() for word in match.groups()] if match else []
+    if any(is_common(word) or word.lower() == "reply" for word in words):
+        return []
+    umlauts = [re.sub("[AaOoUu]e", lambda two: _UMLAUTS[two[0]], word) for word in words]
+    return [*words, *umlauts]
 
 
 def _word_at(text: str, position: int) -> str:

@@ -70,7 +70,7 @@ _LEADING = frozenset(
 )
 _ROLE_WORD = re.compile(rf"(?:{_ROLE})(?:e|in|r|s)?$")
 _SPEECH = (
-    "fragt|fragte|sagt|sagte|berichtet|berichtete|erklärt|erklärte|teilt|teilte|bittet|bat|schreibt|schrieb|meint|meinte|meldet|meldete|ruft|rief|"
+    "klären|besprechen|abstimmen|sprechen|reden|vereinbaren|absprechen|telefonieren|fragt|fragte|sagt|sagte|berichtet|berichtete|erklärt|erklärte|teilt|teilte|bittet|bat|schreibt|schrieb|meint|meinte|meldet|meldete|ruft|rief|"
     "beantragt|beantragte|beschwert|widerspricht|widersprach|schlägt|schlug|stellt|stellte|informiert|informierte|bedankt|bestätigt|bestätigte|"
     "antwortet|antwortete|erläutert|erläuterte|ergänzt|ergänzte|weist|wies|dankt|dankte|übernimmt|übernahm|möchte|wohnt|wohnte|hält|arbeitet|"
     "says|said|asks|asked|reports|reported|wrote|writes|called|calls|explains|explained|confirmed|confirms|suggested|suggests|told|replied|"
@@ -82,7 +82,7 @@ _SPEECH = (
 )
 _AFTER = re.compile(
     rf"\s(?:{_SPEECH})(?!\w)|\s?[<(\[][\w.+-]+@|,? \(?(?:geb\.|geboren|verh\.|verw\.|née|born|aged|Jahrgang|Jg\.|wohnhaft|\d{{1,2}} Jahre)(?!\w)"
-    rf"|,? \(\d{{1,3}}\)|,? (?:aus|from|of) (?P<town>[{_UPPER}][\w-]+)(?!\w)(?! (?:GmbH|AG|KG|Ltd|Inc))"
+    rf"|,? \(\d{{1,3}}\)|,? (?:aus|from|of) (?P<town>[{_UPPER}][\w-]+)(?!\w)(?P<acts>(?: [{_UPPER}][\w-]+)? (?:hat|ist|war|möchte|has|is|was)(?!\w))?(?! (?:GmbH|AG|KG|Ltd|Inc))"
 )
 # What may stand between a name and a value of the same person.
 _GAP = re.compile(
@@ -229,7 +229,9 @@ def _is_told(text: str, start: int, end: int, starts: list[int]) -> bool:
         before
     ):
         return True
-    if (after := _AFTER.match(text, end)) and (after["town"] is None or after["town"] in towns()):
+    if (after := _AFTER.match(text, end)) and (
+        after["town"] is None or after["acts"] or after["town"] in towns()
+    ):
         return True
     if text[end : end + 1] == ":" and _CHAT.search(text[max(start - 32, 0) : start]):
         return True

@@ -37,7 +37,7 @@ OTHER_NUMBERS = Words(
     "purchase", "beleg", "buchung", "reference", "referenz", "kunden", "customer", "mitglied", "member", "vertrag",
     "contract", "zähler", "inventar", "transaktion", "transaction", " id ", "betrag", "summe", "amount", "total",
     "drucksache", "projekt", "project", " case ", "part", "teile", " zip ", "timestamp", "epoch", "release", "firmware",
-    " v ", "_id", "kassenzeichen", "section", "abschnitt", "kapitel", "ziffer", " rfc", "firmware", "verwendungszweck", "flurstück", "konto",
+    "_id", "kassenzeichen", "section", "abschnitt", "kapitel", "ziffer", " rfc", "firmware", "verwendungszweck", "flurstück", "konto",
 )  # fmt: skip
 _OTHER_LINK = re.compile(
     r"[\w./-]{0,24}[^\w\n]{0,4}(?:(?:nr|nummer|no|number|id)\b[^\w\n]{0,4}){0,2}", re.IGNORECASE

@@ -333,7 +333,9 @@ def _people(sort: str, text: str, start: int, end: int, *, whole: bool) -> Itera
         if single and number and (is_common(word) or _IS_LABEL.match(text, name.end)):
             return
         stop = name.end
-        if single and gender_of_first(word) and (more := _ANY_SURNAME.match(text, stop)):
+        if (more := _ANY_SURNAME.match(text, stop)) and (
+            (single and gender_of_first(word)) or not is_common(more[0].strip())
+        ):
             # Grace Field: between two commas a word is a surname as well.
             stop = more.end()
         yield Hit(name.start, stop, "PERSON", LABELLED)

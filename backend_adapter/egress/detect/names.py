@@ -440,7 +440,7 @@ _GENITIVE_STEMS = ("mann", "müller", "mueller", "meier", "meyer", "maier", "may
 
 _CLOSING = re.compile(
     r"(?:Gr(?:ü|ue)(?:ß|ss)en?|Hochachtungsvoll|MfG|mfg|LG|VG|BG|[Rr]egards|[Ss]incerely|[Ff]aithfully|[Tt]ruly|[Bb]est wishes|"
-    r"Cheers|[Tt]hanks|Thank you|Dank|Best|Im Auftrag|Gruß|Yours)(?: aus [A-ZÄÖÜ]\w+)?(?:[,!.]?[ \t]*(?:\r?\n[ \t>]*){1,4}|, ?| (?=[A-ZÄÖÜ]))"
+    r"Cheers|[Tt]hanks|Thank you|Dank|Best|[Ii]m Auftrag|Gruß|Yours)(?: aus [A-ZÄÖÜ]\w+)?(?:[,!.]?[ \t]*(?:\r?\n[ \t>]*){1,4}|, ?| (?=[A-ZÄÖÜ]))"
     r"(?:(?:i\. ?A\.|i\. ?V\.|gez\.|Ihre?|Deine?|Eure?|ppa\.|Im Auftrag)[ \t]*(?:\r?\n[ \t>]*){0,3})?"
 )
 _SIGNED = re.compile(
@@ -692,7 +692,9 @@ def _read(text: str, start: int, *, sure: bool, titled: bool = False) -> Name | 
                 # Peter Schmidts Hund.
                 break
         elif match["particle"] and read is not None and read.done:
-            break
+            if not sure or read.firsts or read.words > 1 or is_surname(text[read.last : read.end]):
+                break
+            # After a first name that nobody listed: Xaveriane Freifrau von Hohenfels.
         else:
             read = read or _Read(start, start, start)
         position = match.end()

@@ -24,7 +24,9 @@ _HOMES = Words(
     "lives in",
     "address",
 )
-WORDS = (_HOMES,)
+# Words that a street of any name may follow.
+_LEADS = Words("wohn", "anschrift", "adresse", "grundstück", "objekt", "gemeldet")
+WORDS = (_HOMES, _LEADS)
 
 _CAPITAL = "A-ZÄÖÜÀ-ÖØ-Þ"
 _HOUSE = r"\d{1,4}(?: ?[a-zA-Z](?!\w))?(?: ?[-–/+] ?\d{1,4}(?: ?[a-z](?!\w))?)?(?!\w)"
@@ -34,7 +36,7 @@ _COUNTED = (
     r"(?!\.? ?(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)(?!\w))(?![.,:]\d)"
 )
 _TOWN = (
-    rf"(?:(?:Bad|Sankt|St\.|Markt|Stadt|Hansestadt|Kurort|Groß|Klein|Neu|Alt|Hohen|Ober|Nieder|Unter)[ -])?"
+    rf"(?:(?:Bad|Sankt|St\.|Markt|Stadt|Hansestadt|Lutherstadt|Kurort|Ostseebad|Nordseebad|Seebad|Flecken|Schwäbisch|Bayerisch|Deutsch|Hessisch|Preußisch|Wendisch|Königs|Burg|Schloss|Hann\.|Groß|Klein|Neu|Alt|Hohen|Ober|Nieder|Unter)[ -])?"
     rf"[{_CAPITAL}][\w-]{{1,40}}+(?:\.[\w-]+)*(?:/[{_CAPITAL}]\w+)?(?:[ -](?:am|an der|a\. ?d\.|a\.|ob der|o\. ?d\.|bei|b\.|in der|i\. ?d\.|i\.|im|in|vor der|vor dem|vorm|v\. ?d\.|unterm|"
     rf"unter|zu|auf dem|auf der|auf) ?[{_CAPITAL}][\w-]+)?(?: \([{_CAPITAL}][\w. -]{{1,24}}\))?(?: (?:[IVX]{{1,4}}|\d{{1,2}})(?!\w))?"
 )
@@ -75,7 +77,7 @@ _NO_STREETS = re.compile(
 )
 # A word that leads to a street and is none of its name.
 _LEADING = re.compile(
-    r"(?:(?:Adresse|Anschrift|Wohnhaft|Wohnung|Straße|Objekt|Standort|Haus|Gebäude|Grundstück|Herr|Herrn|Frau|Familie|"
+    r"(?:(?:(?:Liefer|Rechnungs|Wohn|Post|Melde|Haus)(?:adresse|anschrift)|Adresse|Anschrift|Wohnhaft|Wohnung|Straße|Objekt|Standort|Haus|Gebäude|Grundstück|Herr|Herrn|Frau|Familie|"
     r"In der|In die|In|Der|Die|Das|Den|Auf der|Aus der|Zur|Meine|Unsere|Seine|Ihre|Neue Adresse|Wohnt)[ :]+)+"
 )
 
@@ -84,6 +86,14 @@ _POSTAL_LINE = re.compile(rf"\d(?<![\w./-].)\d{{4}}(?!\d) {{1,2}}{_TOWN}")
 _LINE_BEFORE = re.compile(
     rf"(?<![\w-])(?:[{_CAPITAL}][\w.'’-]*(?: (?:[{_CAPITAL}][\w.'’-]*|der|den|dem|des|am|an|im|in|auf|zum|zur|von|vom|den|de|la|du)){{0,4}})"
     rf" {_HOUSE}{_BETWEEN}(?:(?:D|DE)[- ]?)?$"
+)
+# Of any name, where a word says that somebody lives there: wohnt Am Alten Markt 5.
+_AT_HOME = re.compile(
+    rf"(?<!\w)(?:(?:[Ww]ohn(?:haft|t|te|en|end|e|ung|sitz|ort)|(?:\w{{0,12}}[Aa])nschrift|Anschrift|(?:\w{{0,12}}a|A)dresse|Grundstück|Objekt|gemeldet|Hausanschrift|Straße)"
+    rf"(?:[:,]? (?:ist|lautet|in|der|die|jetzt|nun|zuletzt|derzeit|unter|seit|\d{{1,2}}\.\d{{1,2}}\.\d{{4}}|neu|ab|sofort|befindet|sich|liegt)){{0,3}}:?[ \n])"
+    rf"(?P<street>(?:(?:Am|An|An der|An den|Auf dem|Auf der|Im|In den|In der|Zum|Zur|Zu den|Unter den|Unter der|Hinter dem|Hinter der|Vor dem|Beim|Bei der) )?"
+    rf"(?!Jahr|Nummer|Nr|Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Montag|Seite|Blatt|Flur|Wohnung|Haus|Anlage|Absatz|Top|Kapitel)"
+    rf"[{_CAPITAL}][\w-]{{2,}}(?: [{_CAPITAL}][\w-]{{2,}})? {_HOUSE}){_COUNTED}"
 )
 _BOX = re.compile(
     rf"(?<!\w)(?:Postfach|P\.? ?O\.? ?Box) \d[\d ]{{0,9}}\d?(?:{_BETWEEN}(?<=[\s,])(?:{_POSTAL}))?"
@@ -136,6 +146,12 @@ def addresses(scan: Scan) -> Iterator[Hit]:
             if pattern is _OF and (tail := _TAIL.match(view.text, end)):
                 end = tail.end()
             yield _hit(view, match.start(), end)
+    homes = scan.near(_LEADS)
+    for match in _AT_HOME.finditer(homes.text) if homes else ():
+        if homes is None:
+            return
+        tail = _TAIL.match(homes.text, match.end())
+        yield _hit(homes, match.start("street"), tail.end() if tail else match.end())
     for match in _ENGLISH.finditer(view.text):
         if _is_english(match):
             yield _hit(view, match.start(), match.end())

@@ -64,6 +64,7 @@ def test_addresses_of_machines_are_recognised_unless_a_word_calls_them_a_version
         "Schillerplatz 155, 48319 Weiden i.d. OPf.",
         "Trommlerplatz 107\n85688 Neunburg vorm Wald",
         "Ringweg 3, 84503 Rotthal v. d. Heide",
+        "Lindenweg 3, 74523 Schwäbisch Hall",
     ],
 )
 def test_a_town_is_an_address_s_with_what_tells_it_from_others_of_its_name(
@@ -77,6 +78,8 @@ def test_a_town_is_an_address_s_with_what_tells_it_from_others_of_its_name(
     [
         ("Name: Xyriandos\nVorname: Xaveriane\nOrt: hier", ["Xyriandos", "Xaveriane"]),
         ("Name: Report\nVersion: 3", []),
+        ('{"given": "Zoltanus", "family": "Xyrik"}', ["Zoltanus", "Xyrik"]),
+        ("FN:Zoltanus Xyrik\nEND:VCARD", ["Zoltanus Xyrik"]),
         ("| zahler | betrag |\n| --- | --- |\n| Xyrik, Zoltanus | 5 |", ["Xyrik, Zoltanus"]),
         ("| citizen | fee |\n| --- | --- |\n| Zoltanus Xyrik | 5 |", ["Zoltanus Xyrik"]),
         ("account_owner_name;fee\nZoltanus Xyrik;5", ["Zoltanus Xyrik"]),
@@ -92,3 +95,43 @@ def test_fields_name_people_and_who_was_named_is_found_again(
     text: str, expected: list[str], detectors: Detectors
 ) -> None:
     assert found(detectors, text, "PERSON") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Er wohnt Am Alten Markt 12 in Dresden", ["Am Alten Markt 12"]),
+        ("wohnhaft Burgberg 5", ["Burgberg 5"]),
+        ("Neue Anschrift: Birkenhain 7b.", ["Birkenhain 7b"]),
+        ("gemeldet seit 3.5.2020 Sandkamp 4", ["Sandkamp 4"]),
+        ("Die Wohnung Nr. 5 im Haus 7 war im Jahr 2024 frei.", []),
+        ("Wohnung im Mai 2024", []),
+        ("Im Fall Burgberg 5 entschied der Rat", []),
+    ],
+)
+def test_a_street_of_any_name_is_one_where_somebody_lives(
+    text: str, expected: list[str], detectors: Detectors
+) -> None:
+    assert found(detectors, text, "ADDRESS") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("paid by 912-78-1234", ["912-78-1234"]),
+        ("order 912-78-1234", []),
+        ("912-69-1234", []),
+        ("2912-78-1234", []),
+        ("912-78-12345", []),
+    ],
+)
+def test_a_taxpayer_s_number_is_recognised_by_its_form(
+    text: str, expected: list[str], detectors: Detectors
+) -> None:
+    assert found(detectors, text, "US_ITIN") == expected
+
+
+def test_an_identifier_after_a_registered_society_is_no_version(detectors: Detectors) -> None:
+    assert found(detectors, "USt-IdNr. der Firma Xyrik e.V.: DE136695976.", "DE_VAT_ID") == [
+        "DE136695976"
+    ]

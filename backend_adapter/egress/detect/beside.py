@@ -26,7 +26,7 @@ _PARTICLE = (
     r"(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|den|der|ten|ter|la|al|el|bin|ibn|af|av)"
 )
 _RUN = re.compile(
-    rf"[{_UPPER}](?<![\w@/.\\’'-].)(?:\.|(?:[^\W\d_]|['’](?=\w)|-(?=[{_UPPER}]))+)"
+    rf"[{_UPPER}](?<![\w@/.\\-].)(?<!\w['’].)(?:\.|(?:[^\W\d_]|['’](?=\w)|-(?=[{_UPPER}]))+)"
     rf"(?:(?: (?:(?:{_PARTICLE} ){{0,2}}{_PART}|[{_UPPER}]\.(?= ))){{1,4}}|\r?\n[ \t>]{{0,4}}{_PART}(?! [{_UPPER}]))(?![\w@])(?!\.\w)"
 )
 _WORDS = re.compile(rf"{_PART}|[{_UPPER}]\.|{_PARTICLE}")
@@ -52,7 +52,7 @@ _GETAN = (
 _ROLE = (
     "(?:[Kk]onto|[Kk]arten)?[Ii]nhaber|[Hh]alter|[Ee]igentümer|[Mm]ieter|[Vv]ermieter|[Ff]ahrer|[Bb]esitzer|[Aa]nsprechpartner|[Zz]eug|[Kk]und|"
     "[Pp]atient|[Mm]elder|[Aa]ntragsteller|[Nn]achfolger|[Vv]ertreter|[Vv]orsitzende|[Ll]eiter|[Aa]utor|[Nn]achbar|[Aa]rchitekt|[Bb]auherr|[Kk]läger|"
-    "[Bb]eklagte|[Tt]ochter|[Ss]ohn|[Mm]utter|[Vv]ater|[Ee]hefrau|[Ee]hemann|[Bb]ruder|[Ss]chwester|[Pp]erson|[Nn]ame|[Oo]wner|[Hh]older|[Dd]river|"
+    "[Bb]eklagte|[Tt]ochter|[Ss]ohn|[Mm]utter|[Vv]ater|[Ee]hefrau|[Ee]hemann|[Bb]ruder|[Ss]chwester|[Pp]erson|[Nn]ame|[Uu]ser|[Bb]enutzer|[Nn]utzer|[Oo]wner|[Hh]older|[Dd]river|"
     "[Tt]enant|[Aa]uthor|[Cc]ontact|[Mm]anager|[Cc]hair|[Ww]itness|[Cc]ustomer|[Aa]pplicant|[Cc]laimant|[Pp]laintiff|[Dd]efendant|[Ww]ife|[Hh]usband|"
     "[Dd]aughter|[Ss]on|[Mm]other|[Ff]ather|[Bb]rother|[Ss]ister|[Cc]olleague|[Nn]eighbou?r|[Ee]mployee|[Ll]andlord|[Aa]rchitect"
 )
@@ -110,6 +110,30 @@ _DOCUMENTS = frozenset(
         "Mahnung",
         "Fall",
         "Signed",
+    ]
+)
+# A first name that is a word besides is one after these, if what follows it is no word: with Rose Xyrik.
+_PREPOSITIONS = frozenset(
+    [
+        "von",
+        "durch",
+        "an",
+        "bei",
+        "für",
+        "mit",
+        "über",
+        "laut",
+        "gegen",
+        "und",
+        "by",
+        "from",
+        "to",
+        "for",
+        "with",
+        "about",
+        "against",
+        "and",
+        "regarding",
     ]
 )
 _QUOTES = "'\"„“‚‘«»*_`("
@@ -229,6 +253,14 @@ def _is_told(text: str, start: int, end: int, starts: list[int]) -> bool:
         before
     ):
         return True
+    if last in _PREPOSITIONS:
+        words = text[start:end].split()
+        if (
+            gender_of_first(words[0])
+            and not is_doubtful(words[-1])
+            and not _NO_PERSON.search(words[-1])
+        ):
+            return True
     if (after := _AFTER.match(text, end)) and (
         after["town"] is None or after["acts"] or after["town"] in towns()
     ):

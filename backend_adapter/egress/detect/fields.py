@@ -53,11 +53,11 @@ invited guests guest visitor passenger traveller traveler cleaner carer caregive
 """.split()  # noqa: SIM905
 _ONE_PART = """
 nachname familienname zuname vorname vornamen rufname geburtsname mädchenname lastname surname familyname firstname
-givenname forename middlename maidenname birthname
+givenname forename middlename maidenname birthname given family fname lname vname nname
 """.split()  # noqa: SIM905
 _NAMES = """
 name namen fullname vollname vollständigername vorundnachname vornachname vornamename namevorname nachnamevorname
-vornamenachname personname contactfullname bewohner person legalname completename nameofapplicant nameofpatient
+vornamenachname personname contactfullname bewohner person legalname completename nameofapplicant nameofpatient fn commonname
 """.split()  # noqa: SIM905
 _BIRTHS = """
 geburtsdatum gebdatum gebdat gebam geb geboren geborenam geburtstag geburtsdatumort birthdate dateofbirth dob birthday

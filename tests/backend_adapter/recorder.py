@@ -23,6 +23,8 @@ class Recorder:
         self.got = b""
         self.port = 0
         self.calls_tools = False
+        # So many characters of an answer at a time.
+        self.cut = 3
         # Set to one that is never set: questions are not answered; probes are.
         self.hangs: asyncio.Event | None = None
 
@@ -92,18 +94,18 @@ class Recorder:
 
     def _said(self, body: dict[str, Any]) -> bytes:
         if "messages" not in body:
-            return _events([{"text": piece} for piece in _pieces(body["prompt"])], "stop")
+            return _events([{"text": piece} for piece in _pieces(body["prompt"], self.cut)], "stop")
         said = body["messages"][-1]["content"]
         said = said if isinstance(said, str) else said[0]["text"]
         if not self.calls_tools or len(body["messages"]) > 1:
-            deltas = [{"content": piece} for piece in _pieces(said)]
+            deltas = [{"content": piece} for piece in _pieces(said, self.cut)]
             return _events([{"delta": delta} for delta in deltas], "stop")
         call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look_up"}}
         arguments = json.dumps({"who": said}, ensure_ascii=False)
         deltas = [{"tool_calls": [call]}]
         deltas += [
             {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-            for piece in _pieces(arguments)
+            for piece in _pieces(arguments, self.cut)
         ]
         return _events([{"delta": delta} for delta in deltas], "tool_calls")
 
@@ -115,8 +117,8 @@ def _length(head: bytes) -> int:
     return 0
 
 
-def _pieces(text: str) -> list[str]:
-    return [text[begin : begin + 3] for begin in range(0, len(text), 3)]
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[begin : begin + size] for begin in range(0, len(text), size)]
 
 
 def _events(choices: list[dict[str, Any]], finish: str) -> bytes:

@@ -69,6 +69,8 @@ _CHATS = Table(
 # Dictionaries of chats that are kept ready.
 _READY = 256
 _MOST_VALUES = 200_000
+# A single letter or digit is in every text, and tells nobody by itself.
+_FEWEST = 2
 _KINDS = frozenset(get_args(Kind))
 
 
@@ -225,6 +227,8 @@ class Labels:
         values, confidential = dict[Value, None](), set[str]()
         for row in rows:
             for kind, text in json.loads(row.labels):
+                if sum(map(str.isalnum, text)) < _FEWEST:
+                    continue
                 values[Value(kind, text)] = None
                 if row.data_class in ("confidential", "secret"):
                     confidential.add(text)

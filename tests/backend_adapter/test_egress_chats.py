@@ -117,6 +117,15 @@ async def test_a_value_that_a_tool_has_labelled_leaves_under_a_pseudonym_in_its_
     assert outside.heard_of(NAME)
 
 
+async def test_a_single_letter_that_was_labelled_is_left_where_it_stands(
+    site: Site, outside: Recorder
+) -> None:
+    await site.start(outside.upstream())
+    await site.register("rows", values=[{"kind": "text", "text": each} for each in "A7"])
+    await site.ask("Plan A has 7 steps")
+    assert b"Plan A has 7 steps" in outside.got
+
+
 async def test_a_copy_of_a_chat_is_known_by_the_results_that_it_holds(
     site: Site, outside: Recorder
 ) -> None:

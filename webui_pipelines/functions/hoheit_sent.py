@@ -521,6 +521,7 @@ def _signed(user: dict[str, Any] | None) -> dict[str, str]:
     claims = {
         "sub": str(user["id"]),
         "email": str(user.get("email") or ""),
+        "role": str(user.get("role") or ""),
         "iss": "open-webui",
         "iat": now,
         "exp": now + 60,

@@ -4,23 +4,11 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 
+from backend_adapter.egress.known.months import names_of
 from backend_adapter.egress.known.skeleton import BAR_TOKEN, tokens
 
-# Month names by number, German and English, and the Roman numeral.
-_MONTHS: tuple[tuple[str, ...], ...] = (
-    ("januar", "january", "jänner", "jan", "jän", "i"),
-    ("februar", "february", "feb", "febr", "feber", "ii"),
-    ("märz", "march", "mar", "mär", "mrz", "iii"),
-    ("april", "apr", "iv"),
-    ("mai", "may", "v"),
-    ("juni", "june", "jun", "vi"),
-    ("juli", "july", "jul", "vii"),
-    ("august", "aug", "viii"),
-    ("september", "sep", "sept", "ix"),
-    ("oktober", "october", "okt", "oct", "x"),
-    ("november", "nov", "xi"),
-    ("dezember", "december", "dez", "dec", "xii"),
-)
+# The Roman numerals of the months.
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +35,8 @@ def _numeric(day: date) -> Iterator[str]:
 
 def _named(day: date) -> Iterator[str]:
     bar = BAR_TOKEN.decode()
-    names = {b"".join(tokens(name)).decode() for name in _MONTHS[day.month - 1]}
+    written = {*names_of(day.month), _ROMAN[day.month - 1]}
+    names = {b"".join(tokens(name)).decode() for name in written}
     days = {f"{day.day}", f"{day.day:02}", f"{day.day}{_ordinal(day.day)}"}
     for year in _years(day):
         for name in names:

@@ -34,6 +34,7 @@ _CODE = [
     "forms",
     "index",
     "lookalikes",
+    "months",
     "names",
     "phones",
     "skeleton",

@@ -7,53 +7,13 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, TypeAlias
 
+from backend_adapter.egress.known.months import ENGLISH, GERMAN, OTHERS, Language
 from backend_adapter.egress.naming.codes import Drawn
 from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.shapes import Shape, either, literal, maybe, one, row, times
 
-Language: TypeAlias = Literal["de", "en"]
-
-_GERMAN = (
-    ("januar", "jan"),
-    ("februar", "feb"),
-    ("märz", "mär"),
-    ("april", "apr"),
-    ("mai", "mai"),
-    ("juni", "jun"),
-    ("juli", "jul"),
-    ("august", "aug"),
-    ("september", "sep"),
-    ("oktober", "okt"),
-    ("november", "nov"),
-    ("dezember", "dez"),
-)
-_ENGLISH = (
-    ("january", "jan"),
-    ("february", "feb"),
-    ("march", "mar"),
-    ("april", "apr"),
-    ("may", "may"),
-    ("june", "jun"),
-    ("july", "jul"),
-    ("august", "aug"),
-    ("september", "sep"),
-    ("october", "oct"),
-    ("november", "nov"),
-    ("december", "dec"),
-)
-_NAMES: dict[Language, tuple[tuple[str, str], ...]] = {"de": _GERMAN, "en": _ENGLISH}
-_OTHER_NAMES = {
-    "jänner": 1,
-    "jän": 1,
-    "febr": 2,
-    "feber": 2,
-    "maerz": 3,
-    "marz": 3,
-    "mrz": 3,
-    "sept": 9,
-}
+_NAMES: dict[Language, tuple[tuple[str, str], ...]] = {"de": GERMAN, "en": ENGLISH}
 _MONTHS = {
     **{
         name: month
@@ -61,7 +21,7 @@ _MONTHS = {
         for month, each in enumerate(both, 1)
         for name in each
     },
-    **_OTHER_NAMES,
+    **OTHERS,
 }
 # May is as long as it gets.
 _SHORT = {short for both in _NAMES.values() for full, short in both if short != full} | {

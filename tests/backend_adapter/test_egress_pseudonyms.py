@@ -238,7 +238,20 @@ def test_how_it_is_cut_makes_no_difference(text: str, addresses: bool, data: st.
     places = sorted(data.draw(st.sets(st.integers(0, len(text)))))
     said, most = restored(text, places, addresses=addresses)
     assert said == restored(text, [], addresses=addresses)[0]
+    # In whatever way it is written: with emphasis, escapes, characters that are not seen.
     assert most <= NAMES.restorable.longest
+
+
+@pytest.mark.parametrize("after", ["x", " x", "s ", ".", "\n", "-", ", "])
+def test_of_plain_text_no_more_than_a_pseudonym_and_a_blank_is_held_back(after: str) -> None:
+    for name in VALUES:
+        restoring = Restoring(NAMES.values)
+        most = 0
+        for char in f"Frau {name}{after} ist da. ":
+            restoring.feed(char)
+            most = max(most, restoring.held)
+        assert most <= len(name) + 1
+        assert restoring.held == 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ renderer sees more than text in it, and an address in inline code (``![Plan\\](`
 is shown as ``![Plan](https://host.example/x)``).
 """
 
-from backend_adapter.egress.defuse.stream import LONGEST_HELD, Defusing
+from backend_adapter.egress.defuse.bounds import LONGEST_HELD
+from backend_adapter.egress.defuse.stream import Defusing
 
 __all__ = ["LONGEST_HELD", "Defusing"]

@@ -8,6 +8,8 @@ pattern of its own, and replaces `{{HTML_FILE_ID_…}}` by a frame. A zero-width
 import re
 
 ZERO_WIDTH = "\u200b"
+# What a backtick becomes that is none of code: marked counts even those that are escaped.
+GRAVE = "\u02cb"
 
 _TAGS = r"(?:think(?:ing)?|reason(?:ing)?|thought|solution|code_interpreter)"
 # Tags by which Open WebUI's server divides an answer, and what its page replaces.

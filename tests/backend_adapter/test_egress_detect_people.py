@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backend_adapter.egress.detect.detectors import Detectors
 from backend_adapter.egress.detect.lexicon import first_names
-from backend_adapter.egress.detect.names import gender_of
+from backend_adapter.egress.detect.titles import gender_of
 
 
 @pytest.fixture(scope="module")

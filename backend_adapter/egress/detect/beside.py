@@ -10,15 +10,17 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from backend_adapter.egress.detect.announced import GREETINGS
 from backend_adapter.egress.detect.hits import NAME, Hit
 from backend_adapter.egress.detect.lexicon import (
     gender_of_first,
     is_common,
     is_doubtful,
+    roles,
     stop_words,
+    titles,
     towns,
 )
-from backend_adapter.egress.detect.names import GREETINGS, ROLES, TITLES
 
 _UPPER = "A-ZÀ-ÖØ-ÞĀ-Ž"
 _PART = rf"[{_UPPER}](?:[^\W\d_]|['’](?=\w)|-(?=[{_UPPER}]))+"
@@ -178,7 +180,7 @@ def _follows_role(text: str, start: int) -> bool:
     end = text.find(" ", start, start + 24)
     word = text[start:end].rstrip(".") if end > 0 else ""
     return (
-        word in ROLES
+        word in roles()
         or word in GREETINGS
         or word in _DOCUMENTS
         or _ROLE_WORD.fullmatch(word) is not None
@@ -222,8 +224,8 @@ def _first_of_name(words: list[tuple[int, str]]) -> int:
     while first < len(words) - 1:
         word = words[first][1]
         if not (
-            word in ROLES
-            or word in TITLES
+            word in roles()
+            or word in titles()
             or word in GREETINGS
             or word in stop_words()
             or _ROLE_WORD.fullmatch(word)

@@ -10,7 +10,7 @@ from backend_adapter.egress.detect.contacts import is_phone_value
 from backend_adapter.egress.detect.credentials import is_password_value
 from backend_adapter.egress.detect.hits import LABELLED, SHAPED, Hit
 from backend_adapter.egress.detect.lexicon import gender_of_first, is_common, is_surname
-from backend_adapter.egress.detect.names import name_at
+from backend_adapter.egress.detect.reading import name_at
 
 # What may be asked for in a field, and as what: letters only, as `_bare` leaves them.
 _PEOPLE = """

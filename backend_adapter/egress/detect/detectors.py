@@ -11,7 +11,9 @@ from backend_adapter.egress.detect import births, contacts, credentials, ibans, 
 from backend_adapter.egress.detect.beside import names_beside
 from backend_adapter.egress.detect.categories import KINDS
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Lexicon
-from backend_adapter.egress.detect.fields import field, fields, value_hits
+from backend_adapter.egress.detect.field_labels import field
+from backend_adapter.egress.detect.field_values import value_hits
+from backend_adapter.egress.detect.fields import fields
 from backend_adapter.egress.detect.hits import Hit, settled
 from backend_adapter.egress.detect.model import load_model
 from backend_adapter.egress.detect.names import people

@@ -108,3 +108,43 @@ def test_after_a_title_any_listed_first_name_and_any_surname_are_one_name(
     assert names(detectors, f"Das teilte uns Frau {first} {last} gestern mit.") == [
         f"{first} {last}"
     ]
+
+
+@pytest.mark.parametrize("speaker", ["USER", "User", "user", "**User", "assistant", "System"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "QUERY SELECT first_name FROM x",
+        "Explain Big Data",
+        "Erkläre Open Source",
+        "Hallo, Welt",
+        "Mark this as done",
+        "will you explain it",
+        "Koch mir was",
+    ],
+)
+def test_what_somebody_says_in_a_chat_begins_with_no_name(
+    speaker: str, said: str, detectors: Detectors
+) -> None:
+    assert names(detectors, f"{speaker}: {said}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("User: Zoltan Xyrik", ["Zoltan Xyrik"]),
+        ("user: Sabine", ["Sabine"]),
+        ("USER: ANNA MÜLLER", ["ANNA MÜLLER"]),
+        ("user: anna müller", ["anna müller"]),
+        ("User: Mark Miller", ["Mark Miller"]),
+        ("User: Hartmann fragt nach Big Data", ["Hartmann"]),
+        ("User: Frau Xyrik ist krank", ["Xyrik"]),
+        ("user: Explain Big Data to Zoltan Meier", ["Zoltan Meier"]),
+        ('{"user": "Fredegunde Xyrik"}', ["Fredegunde Xyrik"]),
+        ("user=Fredegunde Xyrik ip=10.0.0.5", ["Fredegunde Xyrik"]),
+    ],
+)
+def test_a_name_after_a_speaker_of_a_chat_or_in_a_field_for_a_user_is_recognised(
+    text: str, expected: list[str], detectors: Detectors
+) -> None:
+    assert names(detectors, text) == expected

@@ -8,8 +8,14 @@ from backend_adapter.egress.detect.field_labels import bare_label, field_of, may
 from backend_adapter.egress.detect.field_people import BULLET
 from backend_adapter.egress.detect.field_values import value_hits
 from backend_adapter.egress.detect.hits import LABELLED, Hit
-from backend_adapter.egress.detect.letters import UPPER
-from backend_adapter.egress.detect.lexicon import gender_of_first, is_common, is_surname
+from backend_adapter.egress.detect.letters import LETTERS, UPPER
+from backend_adapter.egress.detect.lexicon import (
+    ambiguous_names,
+    gender_of_first,
+    is_common,
+    is_surname,
+    sure_surnames,
+)
 from backend_adapter.egress.detect.reading import name_at
 from backend_adapter.egress.detect.tables import tables
 
@@ -17,6 +23,8 @@ from backend_adapter.egress.detect.tables import tables
 _NOT_IN_PROSE = frozenset(
     {"von", "an", "by", "to", "from", "present", "user", "username", "benutzer", "nutzer"}
 )
+# Whoever speaks in a chat: what they say follows, which may begin with any word.
+_SPEAKERS = frozenset({"user", "assistant", "system"})
 # Between a label and its value, of which one is this.
 _JOIN = re.compile(
     r"(?<=[\w.)\]\"'*`])[\"'*`_]{0,3}[ \t]{0,3}(?:=>|[:=])(?![:=/\\])[ \t]{0,16}"
@@ -78,6 +86,8 @@ def _joined(text: str) -> Iterator[Hit]:
                     yield from _in_log(text, start)
                 continue
             if sort == "people" and not _is_told(text, start, label):
+                continue
+            if label.bare in _SPEAKERS and not _begins_with_known(text, start):
                 continue
             if sort == "PASSWORD":
                 # Those without quotes are told by the words beside them.
@@ -142,3 +152,20 @@ def _is_told(text: str, start: int, label: _Label) -> bool:
         and follows is not None
         and text[name.end : name.end + 1] != "("
     )
+
+
+def _begins_with_known(text: str, start: int) -> bool:
+    """Whether the first word here is a listed first name, or a surname that is no word besides.
+
+    A first name that is a word besides is one if a surname follows: Mark Miller, but not: Mark this as done.
+    """
+    word = LETTERS.match(text, start)
+    if word is None:
+        return False
+    capitalised = word[0].title() if word[0].islower() or word[0].isupper() else word[0]
+    if gender_of_first(capitalised) is None:
+        return capitalised in sure_surnames()
+    if capitalised not in ambiguous_names():
+        return True
+    name = name_at(text, start, min(start + _VALUE_REACH, len(text)))
+    return name is not None and name.last != name.start and is_surname(text[name.last : name.end])

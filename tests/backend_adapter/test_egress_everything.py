@@ -101,6 +101,7 @@ class House:
         self.adapter.stop()
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(DEADLINE_S)
+        self._loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import msgspec
 
 from backend_adapter.egress.attached import holds_attached
 from backend_adapter.egress.detect.detectors import Detectors
-from backend_adapter.egress.detect.names import gender_of
+from backend_adapter.egress.detect.names.titles import gender_of
 from backend_adapter.egress.detect.settings import DetectorSettings
 from backend_adapter.egress.found import Detector, Finder, Found, apart
 from backend_adapter.egress.incoming import Restored

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend_adapter.egress.detect.detectors import Detectors
-from backend_adapter.egress.detect.lexicon import first_names
-from backend_adapter.egress.detect.titles import gender_of
+from backend_adapter.egress.detect.names.lexicon import first_names
+from backend_adapter.egress.detect.names.titles import gender_of
 
 
 @pytest.fixture(scope="module")

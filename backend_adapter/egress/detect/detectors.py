@@ -7,17 +7,21 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from backend_adapter.egress.detect import births, contacts, credentials, ibans, identifiers, places
-from backend_adapter.egress.detect.beside import names_beside
 from backend_adapter.egress.detect.categories import KINDS
+from backend_adapter.egress.detect.contacts import contacts
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Lexicon
-from backend_adapter.egress.detect.field_labels import field
-from backend_adapter.egress.detect.field_values import value_hits
-from backend_adapter.egress.detect.fields import fields
+from backend_adapter.egress.detect.dates import births
+from backend_adapter.egress.detect.fields.fields import fields
+from backend_adapter.egress.detect.fields.labels import field
+from backend_adapter.egress.detect.fields.values import value_hits
 from backend_adapter.egress.detect.hits import Hit, settled
+from backend_adapter.egress.detect.identifiers import catalogue, ibans
 from backend_adapter.egress.detect.model import load_model
-from backend_adapter.egress.detect.names import people
+from backend_adapter.egress.detect.names.beside import names_beside
+from backend_adapter.egress.detect.names.people import people
+from backend_adapter.egress.detect.places import addresses
 from backend_adapter.egress.detect.scan import Scan
+from backend_adapter.egress.detect.secrets import credentials
 from backend_adapter.egress.detect.settings import DetectorSettings
 from backend_adapter.egress.found import Found
 
@@ -49,15 +53,15 @@ class Detectors:
         self._settings = settings or DetectorSettings()
         self._off = frozenset(self._settings.off)
         self._model: Model | None = load_model(self._settings.ner) if self._settings.ner else None
-        self._identifiers = identifiers.identifiers() if self._settings.enabled else ()
+        self._identifiers = catalogue.identifiers() if self._settings.enabled else ()
         self._lexicon = Lexicon(
             [
                 OTHER_NUMBERS,
                 *ibans.WORDS,
-                *identifiers.WORDS,
+                *catalogue.WORDS,
                 *contacts.WORDS,
                 *credentials.WORDS,
-                *places.WORDS,
+                *addresses.WORDS,
                 *births.WORDS,
                 *(each.words for each in self._identifiers),
             ]
@@ -104,7 +108,7 @@ class Detectors:
         yield from ibans.ibans(scan)
         for each in self._identifiers:
             yield from each.hits(scan)
-        yield from places.addresses(scan)
+        yield from addresses.addresses(scan)
         yield from births.birth_dates(scan)
         yield from fields(scan.text)
         if label and (sort := field(label)) is not None:

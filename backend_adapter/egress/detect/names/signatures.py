@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.letters import UPPER
-from backend_adapter.egress.detect.lexicon import gender_of_first
-from backend_adapter.egress.detect.reading import Name, name_at
+from backend_adapter.egress.detect.names.letters import UPPER
+from backend_adapter.egress.detect.names.lexicon import gender_of_first
+from backend_adapter.egress.detect.names.reading import Name, name_at
 
 _CLOSING = re.compile(
     r"(?:Gr(?:ü|ue)(?:ß|ss)en?|Hochachtungsvoll|MfG|mfg|LG|VG|BG|[Rr]egards|[Ss]incerely|[Ff]aithfully|[Tt]ruly|"

@@ -1,13 +1,13 @@
 """Tells by the name of a field what stands in it: `Name:`, a key of JSON, the heading of a column.
 
-`field_labels.txt` has in each line a label, in small letters and nothing else, and what is asked for under it: a
+`labels.txt` has in each line a label, in small letters and nothing else, and what is asked for under it: a
 category, or `people` (one or several whole names), `name` (of a person, or of a thing) or `part` (of a name).
 """
 
 import re
 from functools import cache
 
-from backend_adapter.egress.detect.lexicon import lines
+from backend_adapter.egress.detect.word_lists import lines
 
 # Whoever did something with it: Geprüft durch, freigegeben_von, last_edited_by, account_owner_name.
 _DONE_BY = re.compile(
@@ -51,7 +51,7 @@ def may_end_label(bare: str) -> bool:
 
 @cache
 def _labels() -> dict[str, str]:
-    return dict(line.split("\t") for line in lines("field_labels.txt"))
+    return dict(line.split("\t") for line in lines(__package__, "labels.txt"))
 
 
 @cache

@@ -6,9 +6,9 @@ A first name begins one, and a surname where somebody does something; a title, a
 import re
 from functools import cache
 
-from backend_adapter.egress.detect.firms import CALLED_AFTER, NO_PERSON
-from backend_adapter.egress.detect.letters import LETTERS, UPPER
-from backend_adapter.egress.detect.lexicon import (
+from backend_adapter.egress.detect.names.firms import CALLED_AFTER, NO_PERSON
+from backend_adapter.egress.detect.names.letters import LETTERS, UPPER
+from backend_adapter.egress.detect.names.lexicon import (
     ambiguous_names,
     articles,
     common_words,
@@ -21,14 +21,14 @@ from backend_adapter.egress.detect.lexicon import (
     sure_surnames,
     titles,
 )
-from backend_adapter.egress.detect.reading import (
+from backend_adapter.egress.detect.names.reading import (
     GIVEN_AFTER,
     NEXT_PART,
     Name,
     read_name,
     without_ending,
 )
-from backend_adapter.egress.detect.titles import after_titles
+from backend_adapter.egress.detect.names.titles import after_titles
 
 GREETINGS = frozenset(
     ["Hallo", "Hi", "Hey", "Liebe", "Lieber", "Dear", "Hello", "Moin", "Servus", "Guten"]

@@ -3,17 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from backend_adapter.egress.detect.firms import CALLED_AFTER, NO_PERSON
 from backend_adapter.egress.detect.hits import NAME, Hit
-from backend_adapter.egress.detect.letters import LETTERS, UPPER
-from backend_adapter.egress.detect.lexicon import (
+from backend_adapter.egress.detect.names.firms import CALLED_AFTER, NO_PERSON
+from backend_adapter.egress.detect.names.letters import LETTERS, UPPER
+from backend_adapter.egress.detect.names.lexicon import (
     ambiguous_names,
     articles,
     common_words,
     is_common,
     surnames_and_words,
 )
-from backend_adapter.egress.detect.reading import Name
+from backend_adapter.egress.detect.names.reading import Name
 
 _INITIAL_BEFORE = re.compile(rf"(?<!\w)[{UPPER}]\. ?$")
 _MAIL_OF_PERSON = re.compile(r"([^\W\d_]{3,})[._]([^\W\d_]{3,})(?:\d{0,4}|\+[\w-]+)@")

@@ -7,7 +7,7 @@ from stdnum.iban import is_valid
 
 from backend_adapter.egress.detect.context import Words
 from backend_adapter.egress.detect.hits import LABELLED, SHAPED, Hit
-from backend_adapter.egress.detect.presidio import SEPARATORS
+from backend_adapter.egress.detect.identifiers.presidio import SEPARATORS
 from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.views import matches
 

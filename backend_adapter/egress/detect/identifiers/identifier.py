@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypedDict, Unpack
 
-from backend_adapter.egress.detect import presidio
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Occurrences, Words
 from backend_adapter.egress.detect.hits import CHECKED, LABELLED, NUMBER, SHAPED, Hit
+from backend_adapter.egress.detect.identifiers import presidio
 from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.views import View, matches
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.checks import in_capitals, is_us_ssn, stdnum
 from backend_adapter.egress.detect.context import Words
-from backend_adapter.egress.detect.identifier import Identifier, near_digits, of_presidio, shaped
-from backend_adapter.egress.detect.presidio import checksum, union
+from backend_adapter.egress.detect.identifiers.checks import in_capitals, is_us_ssn, stdnum
+from backend_adapter.egress.detect.identifiers.identifier import (
+    Identifier,
+    near_digits,
+    of_presidio,
+    shaped,
+)
+from backend_adapter.egress.detect.identifiers.presidio import checksum, union
 
 
 def foreign() -> Iterator[Identifier]:

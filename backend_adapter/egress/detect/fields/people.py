@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from backend_adapter.egress.detect.hits import LABELLED, Hit
-from backend_adapter.egress.detect.letters import UPPER
-from backend_adapter.egress.detect.lexicon import gender_of_first, is_common, is_surname
-from backend_adapter.egress.detect.reading import name_at
+from backend_adapter.egress.detect.names.letters import UPPER
+from backend_adapter.egress.detect.names.lexicon import gender_of_first, is_common, is_surname
+from backend_adapter.egress.detect.names.reading import name_at
 
 # What stands before each of a list.
 BULLET = re.compile(r"[ \t]{0,4}[-*•–][ \t]{0,3}")

@@ -8,8 +8,9 @@ genders; `roles.txt` what people are to somebody; `articles.txt` what stands bef
 """
 
 from functools import cache
-from importlib.resources import files
 from typing import Literal, TypeAlias
+
+from backend_adapter.egress.detect import word_lists
 
 Gender: TypeAlias = Literal["f", "m", "u"]
 
@@ -30,12 +31,6 @@ _DOUBTFUL_ENDINGS = (
 )  # fmt: skip
 
 
-def lines(name: str) -> list[str]:
-    """The lines of a file of this package."""
-    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return text.split("\n")[:-1]
-
-
 @cache
 def first_names() -> dict[str, Gender]:
     """Each first name and its gender."""
@@ -45,19 +40,19 @@ def first_names() -> dict[str, Gender]:
 @cache
 def ambiguous_names() -> frozenset[str]:
     """First names that are something else as often."""
-    return frozenset(lines("ambiguous_names.txt"))
+    return frozenset(_lines("ambiguous_names.txt"))
 
 
 @cache
 def surnames() -> frozenset[str]:
     """Frequent surnames."""
-    return frozenset(lines("surnames.txt"))
+    return frozenset(_lines("surnames.txt"))
 
 
 @cache
 def surnames_and_words() -> frozenset[str]:
     """Surnames that say nothing by themselves, because they are words, first names or places as often."""
-    return frozenset(lines("surnames_and_words.txt"))
+    return frozenset(_lines("surnames_and_words.txt"))
 
 
 @cache
@@ -75,36 +70,40 @@ def titles() -> dict[str, Gender]:
 @cache
 def roles() -> frozenset[str]:
     """What people are to somebody: after them may come a name."""
-    return frozenset(lines("roles.txt"))
+    return frozenset(_lines("roles.txt"))
 
 
 @cache
 def articles() -> frozenset[str]:
     """Before a noun, and before no name, in small letters."""
-    return frozenset(lines("articles.txt"))
+    return frozenset(_lines("articles.txt"))
 
 
 @cache
 def common_words() -> frozenset[str]:
     """What is no name, though it begins with a capital letter."""
-    return frozenset(lines("common_words.txt")) | towns() | stop_words()
+    return frozenset(_lines("common_words.txt")) | towns() | stop_words()
 
 
 @cache
 def towns() -> frozenset[str]:
     """Places, of which some are surnames too."""
-    return frozenset(lines("towns.txt"))
+    return frozenset(_lines("towns.txt"))
 
 
 @cache
 def stop_words() -> frozenset[str]:
     """What sentences begin with, and no name is."""
-    return frozenset(lines("stop_words.txt"))
+    return frozenset(_lines("stop_words.txt"))
+
+
+def _lines(name: str) -> list[str]:
+    return word_lists.lines(__package__, name)
 
 
 def _with_genders(name: str) -> dict[str, Gender]:
     genders: dict[str, Gender] = {"f": "f", "m": "m", "u": "u"}
-    pairs = (line.split("\t") for line in lines(name))
+    pairs = (line.split("\t") for line in _lines(name))
     return {word: genders[gender] for word, gender in pairs}
 
 

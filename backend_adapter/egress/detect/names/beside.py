@@ -10,9 +10,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from backend_adapter.egress.detect.announced import GREETINGS
 from backend_adapter.egress.detect.hits import NAME, Hit
-from backend_adapter.egress.detect.lexicon import (
+from backend_adapter.egress.detect.names.announced import GREETINGS
+from backend_adapter.egress.detect.names.lexicon import (
     gender_of_first,
     is_common,
     is_doubtful,

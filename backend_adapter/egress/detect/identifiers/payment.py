@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.checks import at_most, stdnum
 from backend_adapter.egress.detect.context import Words
-from backend_adapter.egress.detect.identifier import Identifier, near_tokens, shaped
-from backend_adapter.egress.detect.presidio import checksum
+from backend_adapter.egress.detect.identifiers.checks import at_most, stdnum
+from backend_adapter.egress.detect.identifiers.identifier import Identifier, near_tokens, shaped
+from backend_adapter.egress.detect.identifiers.presidio import checksum
 
 
 def payment() -> Iterator[Identifier]:

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.checks import has_digits, stdnum
 from backend_adapter.egress.detect.context import Words
-from backend_adapter.egress.detect.identifier import Identifier, near_digits, of_presidio, shaped
-from backend_adapter.egress.detect.plates import is_plate
-from backend_adapter.egress.detect.presidio import checksum, union
+from backend_adapter.egress.detect.identifiers.checks import has_digits, stdnum
+from backend_adapter.egress.detect.identifiers.identifier import (
+    Identifier,
+    near_digits,
+    of_presidio,
+    shaped,
+)
+from backend_adapter.egress.detect.identifiers.plates import is_plate
+from backend_adapter.egress.detect.identifiers.presidio import checksum, union
 
 
 def german() -> Iterator[Identifier]:

@@ -7,12 +7,12 @@ districts of today and the older ones that are given out again.
 import re
 from functools import cache
 
-from backend_adapter.egress.detect.lexicon import lines
+from backend_adapter.egress.detect.word_lists import lines
 
 
 @cache
 def _districts() -> frozenset[str]:
-    return frozenset(lines("plate_districts.txt"))
+    return frozenset(lines(__package__, "plate_districts.txt"))
 
 
 def is_plate(value: str) -> bool:

@@ -4,7 +4,7 @@ import importlib
 import ipaddress
 from collections.abc import Callable
 
-from backend_adapter.egress.detect.presidio import SEPARATORS, checksum
+from backend_adapter.egress.detect.identifiers.presidio import SEPARATORS, checksum
 
 
 def stdnum(module: str, besides: str | None = None) -> Callable[[str], bool]:

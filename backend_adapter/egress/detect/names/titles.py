@@ -3,8 +3,8 @@
 import re
 from typing import Literal
 
-from backend_adapter.egress.detect.letters import LETTERS
-from backend_adapter.egress.detect.lexicon import gender_of_first, titles
+from backend_adapter.egress.detect.names.letters import LETTERS
+from backend_adapter.egress.detect.names.lexicon import gender_of_first, titles
 
 # One title after the other, where a name may begin.
 TITLES_AT = re.compile(

@@ -4,20 +4,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from backend_adapter.egress.detect.field_labels import bare_label, field_of, may_end_label
-from backend_adapter.egress.detect.field_people import BULLET
-from backend_adapter.egress.detect.field_values import value_hits
+from backend_adapter.egress.detect.fields.labels import bare_label, field_of, may_end_label
+from backend_adapter.egress.detect.fields.people import BULLET
+from backend_adapter.egress.detect.fields.tables import tables
+from backend_adapter.egress.detect.fields.values import value_hits
 from backend_adapter.egress.detect.hits import LABELLED, Hit
-from backend_adapter.egress.detect.letters import LETTERS, UPPER
-from backend_adapter.egress.detect.lexicon import (
+from backend_adapter.egress.detect.names.letters import LETTERS, UPPER
+from backend_adapter.egress.detect.names.lexicon import (
     ambiguous_names,
     gender_of_first,
     is_common,
     is_surname,
     sure_surnames,
 )
-from backend_adapter.egress.detect.reading import name_at
-from backend_adapter.egress.detect.tables import tables
+from backend_adapter.egress.detect.names.reading import name_at
 
 # Only with a value of their own kind is a field of this name one of people.
 _NOT_IN_PROSE = frozenset(

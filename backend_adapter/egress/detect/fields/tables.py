@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.field_labels import field
-from backend_adapter.egress.detect.field_values import value_hits
+from backend_adapter.egress.detect.fields.labels import field
+from backend_adapter.egress.detect.fields.values import value_hits
 from backend_adapter.egress.detect.hits import Hit
 
 _MARKS = ("|", "\t", ";", ",")

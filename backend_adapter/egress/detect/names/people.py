@@ -6,15 +6,14 @@ No model and no download: what is found is what the words say.
 import re
 from collections.abc import Iterator, Sequence
 
-from backend_adapter.egress.detect.announced import announced, may_announce
 from backend_adapter.egress.detect.hits import NAME, Hit
-from backend_adapter.egress.detect.letters import UPPER
-from backend_adapter.egress.detect.lexicon import gender_of_first
-from backend_adapter.egress.detect.reading import Name
-from backend_adapter.egress.detect.repeats import repeated
+from backend_adapter.egress.detect.names.announced import announced, may_announce
+from backend_adapter.egress.detect.names.letters import UPPER
+from backend_adapter.egress.detect.names.lexicon import gender_of_first
+from backend_adapter.egress.detect.names.reading import Name
+from backend_adapter.egress.detect.names.repeats import repeated
+from backend_adapter.egress.detect.names.signatures import signed
 from backend_adapter.egress.detect.scan import Scan
-from backend_adapter.egress.detect.signatures import signed
-from backend_adapter.egress.detect.titles import gender_of as gender_of
 
 _WORD = re.compile(rf"[{UPPER}](?<![\w@/.\\-].)(?:\w|['’](?=\w)|-(?=[{UPPER}]))+(?![\w@])")
 _PARTNER_BEFORE = re.compile(rf"(?<![\w-])(?P<first>[{UPPER}][\w-]+) (?:und|and|&|u\.) $")

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backend_adapter.egress.detect.firms import NO_PERSON
-from backend_adapter.egress.detect.letters import UPPER, WORD
-from backend_adapter.egress.detect.lexicon import (
+from backend_adapter.egress.detect.names.firms import NO_PERSON
+from backend_adapter.egress.detect.names.letters import UPPER, WORD
+from backend_adapter.egress.detect.names.lexicon import (
     gender_of_first,
     is_common,
     is_doubtful,
@@ -19,7 +19,7 @@ from backend_adapter.egress.detect.lexicon import (
     stop_words,
     titles,
 )
-from backend_adapter.egress.detect.titles import TITLES_AT, after_titles
+from backend_adapter.egress.detect.names.titles import TITLES_AT, after_titles
 
 _NOBLE = "(?:Freiherr|Freifrau|Graf|Gräfin|Baron|Baronin|Prinz|Prinzessin|Ritter|Edler|Edle)"
 _INITIAL = rf"(?P<initial>[{UPPER}](?:h)?\.(?:-?[{UPPER}]\.)*)(?= ?[{UPPER}])"

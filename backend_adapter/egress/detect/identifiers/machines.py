@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.checks import is_ip, is_mac
 from backend_adapter.egress.detect.context import Words
-from backend_adapter.egress.detect.identifier import Identifier, near_digits, shaped
+from backend_adapter.egress.detect.identifiers.checks import is_ip, is_mac
+from backend_adapter.egress.detect.identifiers.identifier import Identifier, near_digits, shaped
 
 # What has four numbers with dots between them and is no address of a machine.
-_RELEASES = Words(
+RELEASES = Words(
     "version", "build", "release", "firmware", "revision", "section", "abschnitt", "kapitel", "ziffer", " v ",
     "chapter", "clause", "paragraph", "gliederung", "patch", "update", "hotfix",
 )  # fmt: skip
-WORDS = (_RELEASES,)
 
 
 def machines() -> Iterator[Identifier]:
@@ -24,7 +23,7 @@ def machines() -> Iterator[Identifier]:
         is_ip,
         alone=True,
         strict=True,
-        others=_RELEASES,
+        others=RELEASES,
         within=near_digits,
     )
     yield shaped(
@@ -36,7 +35,7 @@ def machines() -> Iterator[Identifier]:
         is_ip,
         alone=True,
         strict=True,
-        others=_RELEASES,
+        others=RELEASES,
         within=near_digits,
     )
     yield shaped(

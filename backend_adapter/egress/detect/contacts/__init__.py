@@ -1,0 +1,1 @@
+"""Recognises how somebody is reached: addresses of mail and telephone numbers."""

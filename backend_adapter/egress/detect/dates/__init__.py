@@ -1,0 +1,1 @@
+"""Recognises dates of birth, and tells how dates are written."""

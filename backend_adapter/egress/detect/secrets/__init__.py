@@ -1,0 +1,1 @@
+"""Recognises what opens something: keys, tokens and passwords."""

@@ -3,19 +3,25 @@
 import json
 import os
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hoheit.home import find
 from hoheit.options import JsonOption, SettingsOption
 
+if TYPE_CHECKING:
+    from hoheit.egress.collecting import Collected
+
 app = typer.Typer(
     name="egress",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help='What leaves the site, and as what.\n\nExample: `hoheit egress preview "Who is Anna Lang?"`',
+    help='What leaves the site, and as what.\n\nExamples: `hoheit egress preview "Who is Anna Lang?"`, '
+    "`hoheit egress collect`",
 )
 
 
@@ -53,3 +59,55 @@ def preview(
     typer.echo(said)
     shown = ", ".join(f"{count} × {kind}" for kind, count in sorted(replaced.items()))
     typer.echo(f"replaced: {shown or 'nothing'}", err=True)
+
+
+@app.command(
+    epilog="Examples: `hoheit egress collect`, `hoheit egress collect --to /srv/hoheit/lists`"
+)
+def collect(
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Folder of the lists. Default: lists in the home."),
+    ] = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Writes every value of the labelled columns of the site's databases into lists, one for each kind.
+
+    The boundary then finds these values in every text, also where no tool has returned them. Run it as often as the
+    databases change: a running adapter takes up new lists by itself.
+    """
+    from hoheit.egress.collecting import collect as collect_into
+    from hoheit.progress import Progress
+    from hoheit.settings import complete, load
+    from mcp_servers.databases.engines import open_database
+
+    home = find(os.environ)
+    site = complete(load(home, settings), home, ())
+    folder = (to or home.path / "lists").expanduser().absolute()
+    databases = [open_database(each) for each in site.databases.databases]
+    with Progress().step("reading the labelled columns") as step:
+        lists = collect_into(databases, folder, step.update)
+    if as_json:
+        shown = [asdict(each) | {"path": str(each.path)} for each in lists]
+        typer.echo(json.dumps({"lists": shown}, ensure_ascii=False))
+        return
+    if not lists:
+        typer.echo(
+            "No column is labelled: nothing was written. Name some as `labels` of [[databases.databases]]."
+        )
+    for each in lists:
+        typer.echo(_line(each))
+    named = {given.path.expanduser().absolute() for given in site.adapter.egress.dictionaries}
+    if missing := [each for each in lists if each.path not in named]:
+        typer.echo("\nThe boundary does not look for these yet. Add to the settings:")
+        for each in missing:
+            typer.echo(
+                f'\n[[adapter.egress.dictionaries]]\npath = "{each.path}"\nkind = "{each.kind}"'
+            )
+
+
+def _line(each: "Collected") -> str:
+    left_out = f", {each.left_out:,} too short" if each.left_out else ""
+    same = "" if each.changed else ", as before"
+    return f"{each.path}: {each.values:,} values{left_out}{same} ({', '.join(each.columns)})"

@@ -33,6 +33,11 @@ _OWN_TEXT: Final = re.compile(
     r"using\s+(?:fts[345])\b(?!.*\bcontent\s*=)", re.IGNORECASE | re.DOTALL
 )
 
+# Where servers describe themselves.
+_OF_THE_ENGINE: Final = re.compile(
+    r"(?:information_schema|performance_schema|pg_.*|mysql|sys)$", re.IGNORECASE
+)
+
 _RELATIVES: Final = text(
     "WITH RECURSIVE up (id) AS (SELECT CAST(to_regclass(:name) AS oid)"
     " UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN up ON i.inhrelid = up.id),"
@@ -58,6 +63,19 @@ class Relation:
     query: exp.Expr | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A labelled column as the database spells it; without a `schema` it is in the default one."""
+
+    schema: str
+    table: str
+    column: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return ".".join(part for part in (self.schema, self.table, self.column) if part)
+
+
 class Relations:
     """The relations of a database behind an open connection, looked up as a statement names them."""
 
@@ -75,13 +93,35 @@ class Relations:
             LabelError: one is not there.
         """
         for label in self._labels:
-            columns = self._columns(label.schema, self._real_name(label.schema, label.table)) or []
-            if label.column.casefold() not in {column["name"].casefold() for column in columns}:
-                raise LabelError(
-                    f"The settings label the column {label.written!r}, which does not exist, so nothing is "
-                    "returned from this database.",
-                    "Correct the labels of the database in the settings of this server.",
-                )
+            if self._labelled(label, label.schema) is None:
+                raise _missing(label)
+
+    def labelled(self) -> Iterator[Labelled]:
+        """The columns that the settings label, where they are; one without a schema may be in several.
+
+        Raises:
+            LabelError: one is nowhere.
+        """
+        for label in self._labels:
+            schemas = [label.schema] if label.schema else self._schemas()
+            found = [each for name in schemas if (each := self._labelled(label, name))]
+            if not found:
+                raise _missing(label)
+            yield from found
+
+    def _schemas(self) -> list[str]:
+        if self._dialect == "sqlite":
+            return [""]
+        there = self._inspector.get_schema_names()
+        return [name for name in there if not _OF_THE_ENGINE.match(name)]
+
+    def _labelled(self, label: "_Label", schema: str) -> Labelled | None:
+        schema = "" if self._dialect == "sqlite" else schema
+        table = self._real_name(schema, label.table)
+        for column in self._columns(schema, table) or []:
+            if column["name"].casefold() == label.column.casefold():
+                return Labelled(schema, table, column["name"], label.kind)
+        return None
 
     def get(self, schema: str, name: str) -> Relation | None:
         """The relation of that name, capitals aside; None if the database describes none."""
@@ -190,6 +230,14 @@ class _Label:
         """Where either leaves the schema open, the name of the table decides."""
         same_schema = not schema or not self.schema or schema == self.schema.casefold()
         return same_schema and table == self.table.casefold()
+
+
+def _missing(label: _Label) -> LabelError:
+    return LabelError(
+        f"The settings label the column {label.written!r}, which does not exist, so nothing is "
+        "returned from this database.",
+        "Correct the labels of the database in the settings of this server.",
+    )
 
 
 def _parts(name: str) -> tuple[str, str, str]:

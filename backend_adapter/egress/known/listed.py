@@ -8,14 +8,14 @@ from backend_adapter.egress.known.forms import forms
 from backend_adapter.egress.settings import DictionarySettings
 from backend_adapter.errors import SettingsError
 
-# A word this short is in every text; who lists one has listed something else.
-_SHORTEST = 2
+SHORTEST = 2
+"""Characters of the shortest value: one alone is in every text, and who lists it has listed something else."""
 
 
 def values_of(given: DictionarySettings) -> Iterator[tuple[str, frozenset[bytes]]]:
     """The values of one list as they are read, with the keys of their forms. Raises SettingsError."""
     for line, text in _read(given):
-        keys = forms(given.kind, text) if len(text) >= _SHORTEST else frozenset[bytes]()
+        keys = forms(given.kind, text) if len(text) >= SHORTEST else frozenset[bytes]()
         if not keys:
             raise SettingsError(
                 f"{given.path}, line {line}: a value of {len(text)} characters is no {given.kind}.",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from backend_adapter.egress.detect.categories import KINDS
-from backend_adapter.egress.detect.contacts import contacts
+from backend_adapter.egress.detect.contacts import mails, phones
 from backend_adapter.egress.detect.context import OTHER_NUMBERS, Lexicon
 from backend_adapter.egress.detect.dates import births
 from backend_adapter.egress.detect.fields.fields import fields
@@ -17,7 +17,7 @@ from backend_adapter.egress.detect.fields.values import value_hits
 from backend_adapter.egress.detect.hits import Hit, settled
 from backend_adapter.egress.detect.identifiers import catalogue, ibans
 from backend_adapter.egress.detect.model import load_model
-from backend_adapter.egress.detect.names.beside import names_beside
+from backend_adapter.egress.detect.names.beside.beside import names_beside
 from backend_adapter.egress.detect.names.people import people
 from backend_adapter.egress.detect.places import addresses
 from backend_adapter.egress.detect.scan import Scan
@@ -59,7 +59,7 @@ class Detectors:
                 OTHER_NUMBERS,
                 *ibans.WORDS,
                 *catalogue.WORDS,
-                *contacts.WORDS,
+                *phones.WORDS,
                 *credentials.WORDS,
                 *addresses.WORDS,
                 *births.WORDS,
@@ -103,8 +103,8 @@ class Detectors:
 
     def _values(self, scan: Scan, label: str) -> Iterator[Hit]:
         yield from credentials.credentials(scan)
-        yield from contacts.mails(scan)
-        yield from contacts.phones(scan)
+        yield from mails.mails(scan)
+        yield from phones.phones(scan)
         yield from ibans.ibans(scan)
         for each in self._identifiers:
             yield from each.hits(scan)

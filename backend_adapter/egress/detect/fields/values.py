@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from backend_adapter.egress.detect.contacts.contacts import is_phone_value
-from backend_adapter.egress.detect.dates.births import DATE
+from backend_adapter.egress.detect.contacts.phones import is_phone_value
+from backend_adapter.egress.detect.dates.forms import DATE
 from backend_adapter.egress.detect.fields.people import people_in_field
 from backend_adapter.egress.detect.hits import LABELLED, SHAPED, Hit
-from backend_adapter.egress.detect.secrets.credentials import is_password_value
+from backend_adapter.egress.detect.secrets.passwords import is_password_value
 
 _DATE = re.compile(DATE, re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:(?!_)[\w .,'’/()#&\n\r–-])+")

@@ -1,8 +1,6 @@
-"""Recognises addresses of mail and telephone numbers.
+"""Recognises telephone numbers.
 
-Mail: RFC 5321 section 4.5.3.1 (lengths), RFC 5322 section 3.4.1; unlike Presidio's, the recogniser asks for no
-public suffix, because the domains of a site's own network have none, and so nothing is ever fetched. Numbers:
-phonenumbers (libphonenumber's data), which says whether one may exist.
+phonenumbers (libphonenumber's data) says whether one may exist.
 """
 
 import re
@@ -11,24 +9,17 @@ from collections.abc import Iterator
 import phonenumbers
 
 from backend_adapter.egress.detect.context import Words
-from backend_adapter.egress.detect.hits import CHECKED, LABELLED, NUMBER, Hit
+from backend_adapter.egress.detect.hits import CHECKED, NUMBER, Hit
 from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.views import View, matches
 
-_MAIL = re.compile(
-    r"[^\W_](?<![\w.%+&#~-].)[\w.%+&#~-]{0,127}+@"
-    r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,62}(?<![-_])"
-)
-_LOCAL_REACH, _DOMAIN_REACH = 132, 260
-_AT = re.compile(r"\w@[^\W_]")
-
-_PHONE_WORDS = Words(
+_WORDS = Words(
     "telefon", " tel", "fon:", "mobil", "handy", " fax", "telefax", "rufnummer", "durchwahl", "hotline",
     "anruf", "anzurufen", "rufen", "rückruf", "zurückrufen", "erreich", "phone", " call", " cell",
     "whatsapp", "signal", "festnetz", "☎", "📞", "dial", " sms ", "contact number", "reach me", "reach him",
     "reach her", "ruf mich", "rückfragen", " fon ", " t: ", " m: ", " f: ",
 )  # fmt: skip
-WORDS = (_PHONE_WORDS,)
+WORDS = (_WORDS,)
 
 _EXTENSION = r"(?:\s?(?:x|ext\.?|durchwahl|dw\.?)\s?\d{1,6}|-\d{1,4})?"
 # For callers from abroad: + or 00, a country, and the rest in any groups.
@@ -66,15 +57,6 @@ _DIRECTLY = re.compile(
 )
 
 
-def mails(scan: Scan) -> Iterator[Hit]:
-    """The addresses of mail in a text."""
-    if "@" not in scan.text:
-        return
-    for match, begin in matches(_MAIL, scan.around(_AT, _LOCAL_REACH, _DOMAIN_REACH)):
-        if ".." not in match[0]:
-            yield Hit(begin, begin + len(match[0]), "EMAIL", LABELLED + 5)
-
-
 def is_phone_value(value: str) -> int:
     """How many characters of the value of a field for telephone numbers are one; 0 for none."""
     match = _NAMED.match(value)
@@ -88,20 +70,20 @@ def phones(scan: Scan) -> Iterator[Hit]:
     beside = scan.occurrences
     for match, start in _numbers(scan.numbers):
         end = start + len(match[0])
-        near = beside.near(_PHONE_WORDS, start, end)
-        if beside.of_other_numbers(start) and not beside.label(_PHONE_WORDS, start):
+        near = beside.near(_WORDS, start, end)
+        if beside.of_other_numbers(start) and not beside.label(_WORDS, start):
             continue
         if _SORTS[match.re](match, near):
             yield Hit(start, end, "PHONE", NUMBER + (3 if near else 0))
-    for match, start in matches(_NAMED, scan.near(_PHONE_WORDS)):
+    for match, start in matches(_NAMED, scan.near(_WORDS)):
         if not 5 <= sum(each.isdigit() for each in match[0]) <= 17:
             continue
         end = start + len(match[0])
         directly = _DIRECTLY.search(scan.text[max(start - 24, 0) : start])
         if not directly or _DATE.match(match[0]):
             continue
-        if beside.label(_PHONE_WORDS, start) or (
-            beside.near(_PHONE_WORDS, start, end) and not beside.of_other_numbers(start)
+        if beside.label(_WORDS, start) or (
+            beside.near(_WORDS, start, end) and not beside.of_other_numbers(start)
         ):
             yield Hit(start, end, "PHONE", CHECKED - 2)
 

@@ -1,0 +1,1 @@
+"""Recognises names that nobody listed by what stands directly beside them."""

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """Tells what the words beside a number say of it, where its shape alone says too little."""
 
 import re
@@ -12,7 +11,8 @@ BEFORE, AFTER = 64, 28
 # What may stand between the end of a label's word and its value.
 _LINK = re.compile(
     r"\w{0,24}[^\w\n]{0,6}(?:\n(?=mit|with|nr|nummer|no|lautet|ist|is))?"
-    r"(?:(?:nr|nummer|no|num|number|lautet|ist|is|war|was|des|der|dem|von|of|mit|with|the)\b(?:[^\w\n]{0,4}|\n)){0,3}",
+    r"(?:(?:nr|nummer|no|num|number|lautet|ist|is|war|was|des|der|dem|von|of|mit|with|the)\b"
+    r"(?:[^\w\n]{0,4}|\n)){0,3}",
     re.IGNORECASE,
 )
 # How long that can be, and how many words in a row are looked at.
@@ -31,13 +31,15 @@ class Words:
 
 # Whoever numbers these numbers no people: what follows is not recognised without a word that says so.
 OTHER_NUMBERS = Words(
-    "bestell", "auftrag", "rechnung", "artikel", "material", "vorgang", "ticket", "order", "invoice", "aktenzeichen",
-    "geschäftszeichen", " az ", "isbn", "issn", " ean ", "gtin", "seriennummer", "serial", "tracking", "sendung",
-    "paket", "version", "commit", "build", "revision", "chassis", "charge", " lot ", "batch", " sku ", "barcode", " po ",
-    "purchase", "beleg", "buchung", "reference", "referenz", "kunden", "customer", "mitglied", "member", "vertrag",
-    "contract", "zähler", "inventar", "transaktion", "transaction", " id ", "betrag", "summe", "amount", "total",
-    "drucksache", "projekt", "project", " case ", "part", "teile", " zip ", "timestamp", "epoch", "release", "firmware",
-    "_id", "kassenzeichen", "section", "abschnitt", "kapitel", "ziffer", " rfc", "firmware", "verwendungszweck", "flurstück", "konto",
+    "bestell", "auftrag", "rechnung", "artikel", "material", "vorgang", "ticket", "order",
+    "invoice", "aktenzeichen", "geschäftszeichen", " az ", "isbn", "issn", " ean ", "gtin",
+    "seriennummer", "serial", "tracking", "sendung", "paket", "version", "commit", "build",
+    "revision", "chassis", "charge", " lot ", "batch", " sku ", "barcode", " po ", "purchase",
+    "beleg", "buchung", "reference", "referenz", "kunden", "customer", "mitglied", "member",
+    "vertrag", "contract", "zähler", "inventar", "transaktion", "transaction", " id ", "betrag",
+    "summe", "amount", "total", "drucksache", "projekt", "project", " case ", "part", "teile",
+    " zip ", "timestamp", "epoch", "release", "firmware", "_id", "kassenzeichen", "section",
+    "abschnitt", "kapitel", "ziffer", " rfc", "verwendungszweck", "flurstück", "konto",
 )  # fmt: skip
 _OTHER_LINK = re.compile(
     r"[\w./-]{0,24}[^\w\n]{0,4}(?:(?:nr|nummer|no|number|id)\b[^\w\n]{0,4}){0,2}", re.IGNORECASE

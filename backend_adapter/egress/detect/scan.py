@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - patterns and lists of words are read as a whole
 """One text, and what all recognisers want to know of it: computed once, when the first one asks."""
 
 import re
@@ -17,7 +16,8 @@ from backend_adapter.egress.detect.views import View, around
 
 # The longest identifier with its blanks.
 _LONGEST = 48
-# As many digits as the shortest identifier has that is recognised without a word beside it; a run of hundreds is none.
+# As many digits as the shortest identifier has that is recognised without a word beside it.
+# A run of hundreds is none.
 _NUMBER = re.compile(r"\d(?:[ ./()-]{0,3}\d){5,}+")
 _DIGITS = re.compile(r"\d+")
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.:-]{18,}+")

@@ -24,6 +24,11 @@ class View:
         """Where in the text a position of the parts is."""
         return position + self.offsets[bisect_right(self.begins, position) - 1]
 
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Where in the text what stands at [start, end) of the parts is."""
+        begin = self.at(start)
+        return begin, begin + end - start
+
 
 def whole(text: str) -> View:
     """All of a text."""

@@ -10,8 +10,8 @@ from backend_adapter.egress.detect.secrets.named import named
 from backend_adapter.egress.detect.secrets.placeholders import is_placeholder
 
 _WORDS = Words(
-    "passwort", "password", "passwd", "kennwort", "passphrase", "losungswort", "pwd", "passcode", "zugangscode",
-    " pass ", " pw ", " pin ",
+    "passwort", "password", "passwd", "kennwort", "passphrase", "losungswort", "pwd", "passcode",
+    "zugangscode", " pass ", " pw ", " pin ",
 )  # fmt: skip
 WORDS = (_WORDS,)
 

@@ -11,9 +11,9 @@ from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.secrets.named import named
 
 _TOKEN = Words(
-    "secret", "token", "api_key", "apikey", "api-key", "api key", "access key", "access_key", "accesskey",
-    "private_key", "schlüssel", "zugangsschlüssel", "credential", "auth_key", "encryption_key", "client_secret",
-    "signing_key", "license key", "lizenzschlüssel",
+    "secret", "token", "api_key", "apikey", "api-key", "api key", "access key", "access_key",
+    "accesskey", "private_key", "schlüssel", "zugangsschlüssel", "credential", "auth_key",
+    "encryption_key", "client_secret", "signing_key", "license key", "lizenzschlüssel",
 )  # fmt: skip
 _BEARER = Words("bearer", "authorization")
 WORDS = (_TOKEN, _BEARER)

@@ -40,8 +40,9 @@ LEADS = re.compile(
 # The last word of all that does so, in small letters.
 LAST_OF_LEADS = frozenset(
     (
-        "by", "to", "from", "with", "for", "of", "von", "durch", "an", "mit", "bei", "für", "gehört", "ist", "war",
-        "heißt", "hieß", "lautet", "wird", "is", "was", "heiße", "named", "am", "i'm", "bin", "namens",
+        "by", "to", "from", "with", "for", "of", "von", "durch", "an", "mit", "bei", "für",
+        "gehört", "ist", "war", "heißt", "hieß", "lautet", "wird", "is", "was", "heiße", "named",
+        "am", "i'm", "bin", "namens",
         *lines(__package__, "spoken_to.txt"),
     )
 )  # fmt: skip
@@ -68,8 +69,8 @@ SPEAKS_AT = re.compile(
 # Before the name of whom they are about.
 DOCUMENTS = frozenset(
     (
-        "Kündigung", "Antrag", "Vertrag", "Mietvertrag", "Akte", "Personalakte", "Patientenakte", "Vollmacht",
-        "Bewerbung", "Mahnung", "Fall", "Signed",
+        "Kündigung", "Antrag", "Vertrag", "Mietvertrag", "Akte", "Personalakte", "Patientenakte",
+        "Vollmacht", "Bewerbung", "Mahnung", "Fall", "Signed",
     )
 )  # fmt: skip
 # A first name that is a word besides is one after these, if what follows it is no word: with Rose Xyrik.

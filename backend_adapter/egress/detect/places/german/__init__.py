@@ -1,0 +1,1 @@
+"""Addresses as they are written in Germany, Austria and Switzerland (DIN 5008)."""

@@ -9,6 +9,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("hoheit", "backend_adapter", "mcp_servers", "webui_pipelines")
 
+# What all recognisers in a text share.
+DETECTING = tuple(
+    f"backend_adapter.egress.detect.{module}"
+    for module in ("context", "hits", "scan", "views", "word_lists")
+)
+
 # What a place may import of ours, besides itself; the longest matching place counts.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "hoheit": PACKAGES,
@@ -29,6 +35,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "backend_adapter.chat",
         "backend_adapter.database",
         "backend_adapter.errors",
+    ),
+    "backend_adapter.egress.detect.contacts": DETECTING,
+    "backend_adapter.egress.detect.dates": DETECTING,
+    "backend_adapter.egress.detect.identifiers": DETECTING,
+    "backend_adapter.egress.detect.names": DETECTING,
+    "backend_adapter.egress.detect.places": DETECTING,
+    "backend_adapter.egress.detect.secrets": DETECTING,
+    "backend_adapter.egress.detect.fields": (
+        *DETECTING,
+        "backend_adapter.egress.detect.contacts",
+        "backend_adapter.egress.detect.dates",
+        "backend_adapter.egress.detect.names",
+        "backend_adapter.egress.detect.secrets",
     ),
     "backend_adapter.database": ("backend_adapter.errors", "backend_adapter.settings"),
     "backend_adapter.embedded": ("backend_adapter.errors",),

@@ -83,6 +83,8 @@ def test_a_name_is_recognised_by_what_stands_beside_it(
         "Anmeldung Wohngeld, Hauptstr. 7, 01069 Dresden",
         "author=Foo, title=Bar",
         "Xyriander, Tupper and Smith said no",
+        "Reported by Blue Screen",
+        "we asked Machine Learning to wait",
     ],
 )
 def test_firms_offices_and_products_beside_the_same_words_are_no_people(

@@ -148,3 +148,61 @@ def test_a_name_after_a_speaker_of_a_chat_or_in_a_field_for_a_user_is_recognised
     text: str, expected: list[str], detectors: Detectors
 ) -> None:
     assert names(detectors, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "USER: QUERY SELECT",
+        "user: Explain Big Data",
+        "Assistant: Good Morning",
+        "Agent: Good Morning",
+        "Customer: Blue Widget",
+        "CUSTOMER: BLUE WIDGET",
+        "customer: Quick Question",
+        "owner: Platform Team",
+        "Author: Machine Learning",
+        "Reporter: Blue Screen",
+        "Patient: Blood Pressure",
+        "Tenant: Green Energy",
+        "Customer: Green Valley",
+        "Owner: Black Box",
+        "Nutzer: Erkläre Big Data",
+        "Kunde: Blaue Tonne",
+        "Fahrer: Rote Ampel",
+        "Customer: Blue Widget, Green Box",
+        "Owner: Data Platform, Xyriander",
+        '{"customer": "Blue Widget"}',
+        "customer\tamount\nBlue Widget\t5\n",
+        "level=info owner=Blue Screen ip=10.0.0.5",
+    ],
+)
+def test_a_phrase_of_ordinary_words_in_a_field_for_people_is_no_name(
+    text: str, detectors: Detectors
+) -> None:
+    assert names(detectors, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("User: Max Mustermann", ["Max Mustermann"]),
+        ("Kunde: Erika Sonnenfeld", ["Erika Sonnenfeld"]),
+        ("owner: jane doe", ["jane doe"]),
+        ("Owner: XOLANI DLAMUKA", ["XOLANI DLAMUKA"]),
+        # An ordinary word that is a first name, or a surname, too; or beside a word that is not ordinary.
+        ("Customer: Summer Field", ["Summer Field"]),
+        ("Customer: Blue Brown", ["Blue Brown"]),
+        ("Customer: Blue Xyrik", ["Blue Xyrik"]),
+        ("Customer: Mr. Good Morning", ["Good Morning"]),
+        ("Attendees: Blue Widget, Xolani Dlamuka", ["Xolani Dlamuka"]),
+        (
+            "Attendees: Xolani Dlamuka, Blue Widget, Emeka Okonjo",
+            ["Xolani Dlamuka", "Emeka Okonjo"],
+        ),
+    ],
+)
+def test_a_name_in_a_field_for_people_may_have_an_ordinary_word(
+    text: str, expected: list[str], detectors: Detectors
+) -> None:
+    assert names(detectors, text) == expected

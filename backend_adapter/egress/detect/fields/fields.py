@@ -17,6 +17,7 @@ from backend_adapter.egress.detect.names.lexicon import (
     is_surname,
     sure_surnames,
 )
+from backend_adapter.egress.detect.names.phrases import is_phrase
 from backend_adapter.egress.detect.names.reading import name_at
 
 # Only with a value of their own kind is a field of this name one of people.
@@ -128,7 +129,8 @@ def _in_log(text: str, start: int) -> Iterator[Hit]:
         return
     first = logged["first"]
     if first is None:
-        is_name = not is_common(logged["name"].split(" ")[0])
+        words = logged["name"].split(" ")
+        is_name = not is_common(words[0]) and not is_phrase(words)
     else:
         is_name = gender_of_first(first.capitalize()) is not None
     if is_name:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from backend_adapter.egress.detect.hits import LABELLED, Hit
 from backend_adapter.egress.detect.names.letters import UPPER
 from backend_adapter.egress.detect.names.lexicon import gender_of_first, is_common, is_surname
-from backend_adapter.egress.detect.names.reading import name_at
+from backend_adapter.egress.detect.names.phrases import phrase_end
+from backend_adapter.egress.detect.names.reading import Name, name_at
 
 # What stands before each of a list.
 BULLET = re.compile(r"[ \t]{0,4}[-*•–][ \t]{0,3}")
@@ -35,44 +36,55 @@ def people_in_field(sort: str, text: str, start: int, end: int, *, whole: bool) 
         start = bullet.end()
     # In quotes or a cell there is nothing after it; otherwise a list may go on in the next lines.
     limit = end if whole and text[end : end + 1] != "\n" else len(text)
+    after_phrase = False
     for number in range(_MOST_PEOPLE):
-        name = name_at(text, start, limit if sort == "people" else end)
-        if name is None:
-            value = text[start:end]
-            if (
-                number == 0
-                and whole
-                and (
-                    (sort == "part" and value.isalpha())
-                    or _is_small_name(value)
-                    or _SURNAME_FIRST.fullmatch(value)
-                    or _is_full(value)
-                )
-            ):
+        # What is no name may stand in a list of them, and then a word alone says less.
+        stop = phrase_end(text, start)
+        if stop is None:
+            name = name_at(text, start, limit if sort == "people" else end)
+            if number == 0 and whole and _is_whole_name(sort, text[start:end], name, start):
                 yield Hit(start, end, "PERSON", LABELLED)
-            return
-        if number == 0 and whole and _is_turned(text[start:end], name.end - start):
-            yield Hit(start, end, "PERSON", LABELLED)
-            return
-        single = name.last == name.start
-        word = text[name.start : name.end]
-        if single and sort == "name" and not (gender_of_first(word) or is_surname(word)):
-            return
-        if single and number and (is_common(word) or _IS_LABEL.match(text, name.end)):
-            return
-        stop = name.end
-        if (more := _ANY_SURNAME.match(text, stop)) and (
-            (single and gender_of_first(word)) or not is_common(more[0].strip())
-        ):
-            # Grace Field: between two commas a word is a surname as well.
-            stop = more.end()
-        yield Hit(name.start, stop, "PERSON", LABELLED)
+                return
+            if name is None:
+                return
+            word = text[name.start : name.end]
+            single = name.last == name.start
+            unlisted = not (gender_of_first(word) or is_surname(word))
+            if single and unlisted and (sort == "name" or after_phrase):
+                return
+            if single and number and (is_common(word) or _IS_LABEL.match(text, name.end)):
+                return
+            stop = _with_any_surname(text, name)
+            yield Hit(name.start, stop, "PERSON", LABELLED)
+        else:
+            after_phrase = True
         if sort != "people":
             return
         following = _BETWEEN_NAMES.match(text, stop)
         if following is None or (following.end() > end and "\n" not in following[0] and whole):
             return
         start = following.end()
+
+
+def _is_whole_name(sort: str, value: str, name: Name | None, start: int) -> bool:
+    """Whether all that stands in a field from `start` on is one name; `name` is what could be read of it."""
+    if name is not None:
+        return _is_turned(value, name.end - start)
+    return (
+        (sort == "part" and value.isalpha())
+        or _is_small_name(value)
+        or _SURNAME_FIRST.fullmatch(value) is not None
+        or _is_full(value)
+    )
+
+
+def _with_any_surname(text: str, name: Name) -> int:
+    """Where a name ends with the word behind it, which between two commas is a surname as well: Grace Field."""
+    more = _ANY_SURNAME.match(text, name.end)
+    if more is None:
+        return name.end
+    single_first = name.last == name.start and gender_of_first(text[name.start : name.end])
+    return more.end() if single_first or not is_common(more[0].strip()) else name.end
 
 
 def _is_turned(value: str, end: int) -> bool:

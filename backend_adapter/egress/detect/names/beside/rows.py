@@ -14,6 +14,7 @@ from backend_adapter.egress.detect.names.lexicon import (
     stop_words,
     titles,
 )
+from backend_adapter.egress.detect.names.phrases import is_phrase
 
 _PARTICLE = (
     r"(?:von|van|vom|zu|zum|zur|de|del|della|di|da|dos|den|der|ten|ter|la|al|el|bin|ibn|af|av)"
@@ -64,7 +65,7 @@ def _first_of_name(words: list[tuple[int, str]]) -> int:
 def _may_be_name(words: list[str]) -> bool:
     if any(word in stop_words() or FIRM_WORD.search(word) for word in words):
         return False
-    if words[-1].isupper():
+    if words[-1].isupper() or is_phrase(words):
         return False
     if gender_of_first(words[0]) is not None:
         return True

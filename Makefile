@@ -8,6 +8,9 @@ export HOHEIT_ENVIRONMENTS_DIR ?= $(CURDIR)/.environments
 RUN_LISTS := hoheit weights
 TEST_LISTS := dev weights
 
+# Many tests wait for a process to start or for a browser, so one worker more than there are cores.
+WORKERS := 3
+
 # The swarm's tests run in its own environment.
 SWARM_TESTS = PYTHONPATH=. OMP_NUM_THREADS=1 \
 	$$($(PYTHON) -m hoheit.environments where petals $(HOHEIT_ENVIRONMENTS_DIR))/bin/python \
@@ -47,7 +50,7 @@ status: install ## Show every part.
 test: install-dev browser ## Run the whole suite, browser tests included.
 	@$(BIN)/python -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
 	@$(BIN)/python -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 	@$(SWARM_TESTS) $(SWARM_PROCESSES:%=--ignore tests/swarm/%)
 
 test-swarm: install-dev ## Run all tests of the swarm, those with many real nodes included (several minutes).

@@ -55,7 +55,11 @@ OPENING_HOURS = """<html><head><title>Town library</title><style>p {color: red}<
 @pytest.fixture
 def documents(tmp_path: Path) -> Path:
     """A folder with two classes of documents, in every format that is read."""
-    base = tmp_path / "documents"
+    return write_documents(tmp_path / "documents")
+
+
+def write_documents(base: Path) -> Path:
+    """Makes that folder."""
     public, internal = base / "offen", base / "intern"
     (public / "satzungen").mkdir(parents=True)
     internal.mkdir()

@@ -3,9 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import write_documents
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,13 +40,22 @@ def when_indexed(library: Library) -> Library:
     return library
 
 
-@pytest.fixture
-def library(documents: Path) -> Iterator[Library]:
+@contextmanager
+def library_of(documents: Path) -> Iterator[Library]:
     """A library over the documents, fully indexed, that looks for changes at each search."""
     library = Library(settings_for(documents))
     library.start()
-    yield when_indexed(library)
-    library.stop()
+    try:
+        yield when_indexed(library)
+    finally:
+        library.stop()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """One over documents that nobody changes."""
+    with library_of(write_documents(tmp_path_factory.mktemp("library") / "documents")) as library:
+        yield library
 
 
 def best(library: Library, question: str) -> str:
@@ -121,8 +132,8 @@ def test_one_document_does_not_fill_the_whole_result() -> None:
         "\ud800",
         "🐕",
         "AND OR NOT",
-        "a" * 10_000,
-        "und " * 5_000,
+        pytest.param("a" * 10_000, id="a long word"),
+        pytest.param("und " * 5_000, id="many words"),
     ],
 )
 def test_a_question_is_never_search_syntax(library: Library, question: str) -> None:
@@ -165,16 +176,17 @@ def test_stop_words_are_dropped_unless_nothing_else_is_asked() -> None:
     assert [term.word for term in terms("wer ist das?")] == ["wer", "ist", "das"]
 
 
-def test_new_changed_and_deleted_files_are_noticed(library: Library, documents: Path) -> None:
+def test_new_changed_and_deleted_files_are_noticed(documents: Path) -> None:
     path = documents / "offen" / "neu.md"
-    path.write_text("# Zebrastreifen\n\nAm Markt gibt es einen Zebrastreifen.", encoding="utf-8")
-    assert best(library, "Zebrastreifen") == "offen/neu.md#section=Zebrastreifen"
-    path.write_text("# Kreisverkehr\n\nAm Markt gibt es nun einen Kreisverkehr.", encoding="utf-8")
-    os.utime(path, ns=(1, 1))
-    assert best(library, "Kreisverkehr") == "offen/neu.md#section=Kreisverkehr"
-    assert not best(library, "Zebrastreifen")
-    path.unlink()
-    assert not best(library, "Kreisverkehr")
+    with library_of(documents) as library:
+        path.write_text("# Zebrastreifen\n\nAm Markt gibt es einen Zebrastreifen.", "utf-8")
+        assert best(library, "Zebrastreifen") == "offen/neu.md#section=Zebrastreifen"
+        path.write_text("# Kreisverkehr\n\nAm Markt gibt es nun einen Kreisverkehr.", "utf-8")
+        os.utime(path, ns=(1, 1))
+        assert best(library, "Kreisverkehr") == "offen/neu.md#section=Kreisverkehr"
+        assert not best(library, "Zebrastreifen")
+        path.unlink()
+        assert not best(library, "Kreisverkehr")
 
 
 def test_a_broken_file_is_skipped_and_remembered_with_its_reason(documents: Path) -> None:

@@ -134,7 +134,9 @@ class Receipts:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         try:
-            result = await asyncio.wait_for(stored, _APPEND_TIMEOUT_S)
+            # Not wait_for: in Python 3.11 it forgets that the caller was cancelled when the wait is over just then.
+            async with asyncio.timeout(_APPEND_TIMEOUT_S):
+                result = await stored
         except TimeoutError:
             raise _not_stored(f"the database took longer than {_APPEND_TIMEOUT_S:.0f} s") from None
         if isinstance(result, DatabaseError):

@@ -57,6 +57,28 @@ async def test_a_receipt_of_another_body_is_not_stored(
     assert await receipts.latest(Selection(), 1) == []
 
 
+async def test_a_caller_who_is_cancelled_just_when_the_receipt_is_stored_does_not_go_on(
+    receipts: Receipts,
+):
+    gone_on = False
+
+    async def waiting() -> None:
+        nonlocal gone_on
+        await receipts.append(made(), BODY)
+        gone_on = True
+
+    async def cancelling() -> None:
+        await receipts.append(made(), BODY)
+        late.cancel()
+
+    # Both are stored at once, and the first to hear of it cancels the other.
+    first, late = asyncio.create_task(cancelling()), asyncio.create_task(waiting())
+    await asyncio.wait([first, late], timeout=30)
+    assert late.cancelled()
+    assert not gone_on
+    assert [link.seq async for link in receipts.rows()] == [1, 2]
+
+
 async def test_many_at_once_make_one_chain_with_each_body_at_its_receipt(receipts: Receipts):
     bodies = [b"body %d" % number for number in range(300)]
     seqs = await asyncio.gather(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,14 +28,17 @@ async def assert_goes_on_anywhere(
     client: Client,
     caplog: pytest.LogCaptureFixture,
     body: dict[str, Any],
+    policy: Path,
 ) -> None:
     """Whichever of its characters was the last that came, the answer is the one that is not disturbed.
 
-    The first way on has to be the right one.
+    The first way on has to be the right one. `policy` is the file of the adapter's own.
     """
     caplog.set_level(logging.INFO, _GOING_ON)
+    # The call of a tool that runs elsewhere is held back until it is whole.
+    policy.write_text("rules: [{then: pseudonymise}]\nsite_tools: ['*']\n", encoding="utf-8")
     async with Proxy(server.port, Link()) as link:
-        adapter = start_adapter(server.upstream("a", link.port))
+        adapter = start_adapter(server.upstream("a", link.port), egress={"policy": policy})
         await until_ready(client, adapter)
         undisturbed = await ask(client, adapter, server.name, body)
         assert undisturbed.done and not undisturbed.errors

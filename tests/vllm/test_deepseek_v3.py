@@ -1,5 +1,6 @@
 """DeepSeek-V3, whose thinking and calls vLLM's own parsers tell from its text."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,9 +74,12 @@ async def test_an_answer_that_is_cut_anywhere_goes_on(
     start_adapter: StartAdapter,
     client: Client,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
     last: str,
 ):
     """Its rest comes from a plain completion, whose marks the adapter reads itself."""
     tools: dict[str, Any] = {"tools": [WEATHER]} if last == CALL else {}
     body = question("2 + 2?", **tools, **told_to_say(server, THOUGHT + last))
-    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body)
+    await assert_goes_on_anywhere(
+        server, start_adapter, client, caplog, body, tmp_path / "policy.yaml"
+    )

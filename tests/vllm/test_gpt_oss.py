@@ -1,6 +1,7 @@
 """GPT-OSS speaks harmony: vLLM reads it, and the adapter tells thinking, text and calls apart."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,12 +108,15 @@ async def test_an_answer_that_is_cut_anywhere_goes_on(
     start_adapter: StartAdapter,
     client: Client,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
     last: str,
 ):
     """Its rest comes from a plain completion, whose harmony the adapter reads itself."""
     tools: dict[str, Any] = {"tools": [WEATHER]} if last != FINAL else {}
     body = question("2 + 2?", **tools, **told_to_say(server, THOUGHT + last))
-    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body)
+    await assert_goes_on_anywhere(
+        server, start_adapter, client, caplog, body, tmp_path / "policy.yaml"
+    )
 
 
 @INSISTING

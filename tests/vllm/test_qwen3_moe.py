@@ -1,5 +1,6 @@
 """Qwen3-MoE with vLLM's reader of calls, and without one of thinking: that the adapter finds in the text."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,8 +95,11 @@ async def test_an_answer_that_is_cut_anywhere_goes_on(
     start_adapter: StartAdapter,
     client: Client,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
     text: str,
 ):
     tools: dict[str, Any] = {"tools": [WEATHER]} if text.endswith(CALL) else {}
     body = question("2 + 2?", **tools, **told_to_say(server, text))
-    await assert_goes_on_anywhere(server, start_adapter, client, caplog, body)
+    await assert_goes_on_anywhere(
+        server, start_adapter, client, caplog, body, tmp_path / "policy.yaml"
+    )

@@ -24,12 +24,13 @@ from backend_adapter.settings import AdapterSettings, ModelSettings, UpstreamSet
 from backend_adapter.vllm.settings import VllmSettings
 from hoheit import secrets
 from hoheit.errors import SettingsError
-from hoheit.home import CHECKOUT, Home
+from hoheit.example_site import example_databases, example_roots
+from hoheit.home import Home
 from hoheit.open_webui.settings import OpenWebUISettings
 from hoheit.orphans import PARENT_VARIABLE
 from hoheit.petals.settings import PetalsSettings
-from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
-from mcp_servers.files.settings import FilesSettings, RootSettings
+from mcp_servers.databases.settings import DatabasesSettings
+from mcp_servers.files.settings import FilesSettings
 
 _PREFIX = "HOHEIT_"
 # Keys whose values no message repeats.
@@ -224,7 +225,7 @@ def complete(
                     "token": secret(settings.files.token, "files-token"),
                     "labels_url": settings.files.labels_url or settings.adapter_address,
                     "labels_key": secret(settings.files.labels_key, "labels-key"),
-                    "roots": settings.files.roots or _example_roots(),
+                    "roots": settings.files.roots or example_roots(),
                 }
             ),
             "databases": settings.databases.model_copy(
@@ -232,7 +233,7 @@ def complete(
                     "token": secret(settings.databases.token, "databases-token"),
                     "labels_url": settings.databases.labels_url or settings.adapter_address,
                     "labels_key": secret(settings.databases.labels_key, "labels-key"),
-                    "databases": settings.databases.databases or _example_databases(),
+                    "databases": settings.databases.databases or example_databases(),
                 }
             ),
             "open_webui": chat.model_copy(
@@ -354,46 +355,6 @@ def _with_secrets(
         ),
         gateway=petals.gateway.model_copy(update={**keyed(petals.gateway), "api_key": key}),
     )
-
-
-def _example_roots() -> tuple[RootSettings, ...]:
-    documents = CHECKOUT / "examples" / "site" / "documents"
-    classes = {"oeffentlich": "public", "intern": "internal"}
-    return tuple(
-        RootSettings(name=name, path=documents / name, data_class=data_class)
-        for name, data_class in classes.items()
-        if (documents / name).is_dir()
-    )
-
-
-# What tells who somebody is. The rest of the database is about the town.
-_EXAMPLE_LABELS = {
-    "citizens.first_name": "person",
-    "citizens.last_name": "person",
-    "citizens.born_on": "date",
-    "citizens.tax_id": "code",
-    "citizens.iban": "iban",
-    "citizens.phone": "phone",
-    "citizens.email": "email",
-    "addresses.street": "address",
-    "employees.first_name": "person",
-    "employees.last_name": "person",
-    "employees.phone": "phone",
-    "employees.email": "email",
-    "dogs.tag_number": "code",
-    "businesses.name": "text",
-    "building_permits.file_number": "code",
-    "invoices.number": "code",
-    "payments.payer_iban": "iban",
-}
-
-
-def _example_databases() -> tuple[DatabaseSettings, ...]:
-    file = CHECKOUT / "examples" / "site" / "lindenau.db"
-    if not file.is_file():
-        return ()
-    example = {"name": "lindenau", "url": f"sqlite:///{file}", "labels": _EXAMPLE_LABELS}
-    return (DatabaseSettings.model_validate(example),)
 
 
 def sections(model: type[BaseModel] = Settings) -> Iterator[tuple[str, type[BaseModel]]]:

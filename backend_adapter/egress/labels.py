@@ -34,7 +34,7 @@ from backend_adapter.database import METADATA, create_tables, execute
 from backend_adapter.egress.classes import DataClass, highest
 from backend_adapter.egress.found import LABELLED
 from backend_adapter.egress.known.dictionary import Dictionary, Value
-from backend_adapter.egress.known.forms import Kind
+from backend_adapter.egress.known.forms import Kind, tells_enough
 from backend_adapter.errors import RequestError
 
 # SQLite counts up only in this type.
@@ -69,8 +69,6 @@ _CHATS = Table(
 # Dictionaries of chats that are kept ready.
 _READY = 256
 _MOST_VALUES = 200_000
-# A single letter or digit is in every text, and tells nobody by itself.
-_FEWEST = 2
 _KINDS = frozenset(get_args(Kind))
 
 
@@ -227,7 +225,7 @@ class Labels:
         values, confidential = dict[Value, None](), set[str]()
         for row in rows:
             for kind, text in json.loads(row.labels):
-                if sum(map(str.isalnum, text)) < _FEWEST:
+                if not tells_enough(text):
                     continue
                 values[Value(kind, text)] = None
                 if row.data_class in ("confidential", "secret"):

@@ -102,12 +102,13 @@ def collect(
     if missing := [each for each in lists if each.path not in named]:
         typer.echo("\nThe boundary does not look for these yet. Add to the settings:")
         for each in missing:
-            typer.echo(
-                f'\n[[adapter.egress.dictionaries]]\npath = "{each.path}"\nkind = "{each.kind}"'
-            )
+            # A string of JSON is one of TOML, whatever is in the path.
+            path = json.dumps(str(each.path))
+            typer.echo(f'\n[[adapter.egress.dictionaries]]\npath = {path}\nkind = "{each.kind}"')
 
 
 def _line(each: "Collected") -> str:
     left_out = f", {each.left_out:,} too short" if each.left_out else ""
     same = "" if each.changed else ", as before"
-    return f"{each.path}: {each.values:,} values{left_out}{same} ({', '.join(each.columns)})"
+    columns = ", ".join(each.columns) or "nothing in its columns"
+    return f"{each.path}: {each.values:,} values{left_out}{same} ({columns})"

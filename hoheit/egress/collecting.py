@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
 
-from backend_adapter.egress.known.forms import Kind, forms
-from backend_adapter.egress.known.listed import SHORTEST
+from backend_adapter.egress.known.forms import Kind, forms, tells_enough
 from hoheit.home import make_folder
 from mcp_servers.databases.columns import labelled_columns
 from mcp_servers.databases.engines import Database
@@ -29,11 +28,13 @@ class Collected:
     columns: list[str] = field(default_factory=list)
     values: int = 0
     left_out: int = 0
-    """Values of one character, or without a letter or digit: they stand in every text."""
+    """Values with fewer than two letters or digits: they stand in every text."""
     changed: bool = False
 
-    def add(self, text: str, file: TextIO) -> None:
-        if len(text) < SHORTEST or not forms(self.kind, text):
+    def add(self, text: str, column: str, file: TextIO) -> None:
+        if column not in self.columns:
+            self.columns.append(column)
+        if not tells_enough(text) or not forms(self.kind, text):
             self.left_out += 1
             return
         self.values += 1
@@ -71,9 +72,10 @@ def collect(
             for column in labelled_columns(database, _TIMEOUT_S):
                 name = f"{database.name}: {column.of}"
                 tell(name)
-                of(column.of.kind).columns.append(name)
+                # Also for a column that is empty: the settings may name its list.
+                of(column.of.kind)
                 for count, value in enumerate(column.values, start=1):
-                    of(value.kind).add(value.text, files[value.kind])
+                    of(value.kind).add(value.text, name, files[value.kind])
                     if count % _TELL_EVERY == 0:
                         tell(f"{name}, {count:,} values")
         for kind, each in found.items():

@@ -10,6 +10,7 @@ from mcp_servers.databases.engines import Database, reading
 from mcp_servers.databases.labelling import distinct, values
 from mcp_servers.databases.relations import Labelled, Relations
 from mcp_servers.databases.results import cell
+from mcp_servers.errors import QueryError
 from mcp_servers.labels import MAX_VALUE_CHARS, Value
 
 _BATCH: Final = 2_000
@@ -39,10 +40,16 @@ def labelled_columns(database: Database, timeout_s: float) -> Iterator[Column]:
 
 
 def _values(database: Database, labelled: Labelled, timeout_s: float) -> Iterator[Value]:
-    with reading(database, timeout_s) as connection:
-        for value in _distinct(connection, labelled):
-            found = values(labelled.kind, value, cell(value, MAX_VALUE_CHARS))
-            yield from distinct(Value(each.kind, " ".join(each.text.split())) for each in found)
+    try:
+        with reading(database, timeout_s) as connection:
+            for value in _distinct(connection, labelled):
+                found = values(labelled.kind, value, cell(value, MAX_VALUE_CHARS))
+                yield from distinct(Value(each.kind, " ".join(each.text.split())) for each in found)
+    except QueryError as error:
+        raise QueryError(
+            f"The column {labelled} of {database.name} cannot be read. {error.message}",
+            "No list was changed.",
+        ) from None
 
 
 def _distinct(connection: Connection, labelled: Labelled) -> Iterator[object]:

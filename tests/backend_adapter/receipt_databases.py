@@ -1,8 +1,7 @@
 """What somebody does to a database of receipts without the store, who has the database's own tools."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 
 import psycopg
 from sqlalchemy import text
@@ -10,6 +9,7 @@ from sqlalchemy import text
 from backend_adapter.database import execute
 from backend_adapter.egress.receipts import store
 from backend_adapter.egress.receipts.store import Receipts
+from tests.databases import locked
 
 
 async def receipts_body(receipts: Receipts, seq: int) -> bytes:
@@ -41,19 +41,6 @@ def without_triggers(url: str) -> None:
         by_hand(url, statement)
 
 
-@contextmanager
-def locked(url: str) -> Iterator[None]:
+def appending(url: str) -> AbstractContextManager[None]:
     """Somebody else is in the middle of appending."""
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"))
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.rollback()
-            connection.close()
-    else:
-        with psycopg.connect(url.replace("+psycopg", "")) as other:
-            other.execute(f"SELECT pg_advisory_xact_lock({store._CHAIN_LOCK})".encode())
-            yield
-            other.rollback()
+    return locked(url, f"SELECT pg_advisory_xact_lock({store._CHAIN_LOCK})")

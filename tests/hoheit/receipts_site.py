@@ -1,7 +1,6 @@
 """The receipts of a site of its own, which `hoheit receipts` reads."""
 
 import asyncio
-import hashlib
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from backend_adapter.database import open_database
 from backend_adapter.egress.receipts.record import Receipt
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 from backend_adapter.egress.receipts.store import Receipts
+from tests.backend_adapter import receipt_samples
 
 BODY = '{"messages":[{"role":"user","content":"Was hat Person-K7Q vor? ü"}],"model":"m"}'.encode()
 NOW = datetime.now(UTC)
@@ -49,22 +49,5 @@ class SiteReceipts(Program):
 
 
 def made(body: bytes | None, **given: Any) -> Receipt:
-    fields: dict[str, Any] = {
-        "time": NOW,
-        "user": "anna",
-        "client": "site",
-        "chat": "chat-1",
-        "message": "message-1",
-        "model": "m",
-        "destination": "cluster",
-        "site": "Lyon",
-        "trust": "partner",
-        "action": "pseudonymise",
-        "policy": "policy.yaml:7",
-        "data_class": "internal",
-        "passages": {"files": 3},
-        "counts": {"person": 1},
-        "bytes": len(body or b""),
-        "body_sha256": hashlib.sha256(body).hexdigest() if body is not None else "",
-    }
-    return Receipt(**(fields | given))
+    """A receipt of now; keywords are other fields."""
+    return receipt_samples.made(body, **({"time": NOW, "counts": {"person": 1}} | given))

@@ -58,6 +58,26 @@ def test_what_it_writes_and_prints_is_what_the_boundary_needs(site: Program) -> 
     assert "Add to the settings" not in site.said("collect")
 
 
+def test_a_value_of_another_kind_is_listed_with_its_column_and_any_path_is_told_as_toml(
+    site: Program, town: sqlite3.Connection
+) -> None:
+    settings = site.home / "hoheit.toml"
+    settings.write_text(
+        settings.read_text("utf-8").replace('"citizens.note" = "text"', '"citizens.note" = "date"'),
+        encoding="utf-8",
+    )
+    town.execute("UPDATE citizens SET note = '2026-03-05' WHERE note = 'x'")
+    town.commit()
+    folder = site.home / 'a "quoted" folder'
+    said = site.said("collect", "--to", str(folder))
+    assert (folder / "date.txt").read_text("utf-8") == "2026-03-05\n"
+    assert (folder / "text.txt").read_text("utf-8") == "Kurpark\n"
+    assert f"{folder}/text.txt: 1 values, 1 too short (town: citizens.note)" in said
+    added = tomllib.loads(said.split("Add to the settings:")[1])
+    paths = {each["path"] for each in added["adapter"]["egress"]["dictionaries"]}
+    assert paths == {str(each) for each in folder.iterdir()}
+
+
 def test_a_list_is_replaced_only_if_something_in_it_changed(
     site: Program, town: sqlite3.Connection
 ) -> None:

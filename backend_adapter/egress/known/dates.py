@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 
-from backend_adapter.egress.known.months import names_of
 from backend_adapter.egress.known.skeleton import BAR_TOKEN, tokens
+from backend_adapter.egress.months import names_of
 
 # The Roman numerals of the months.
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")

@@ -17,8 +17,14 @@ Kind: TypeAlias = Literal[
 
 # Before the letters and digits of what is searched for by them alone; no word begins so.
 CODE = b"\0"
+_FEWEST = 2
 _BY_WORDS = frozenset({"person", "text", "address", "email", "date"})
 _POSTCODE = re.compile(rb"(?<![^ ])(?=\d{5}(?: |$))")
+
+
+def tells_enough(value: str) -> bool:
+    """Whether it has two letters or digits at least: one alone is in every text, and tells nobody by itself."""
+    return sum(map(str.isalnum, value)) >= _FEWEST
 
 
 def by_words(kind: Kind) -> bool:

@@ -4,22 +4,20 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend_adapter.egress.known.forms import forms
+from backend_adapter.egress.known.forms import forms, tells_enough
 from backend_adapter.egress.settings import DictionarySettings
 from backend_adapter.errors import SettingsError
-
-SHORTEST = 2
-"""Characters of the shortest value: one alone is in every text, and who lists it has listed something else."""
 
 
 def values_of(given: DictionarySettings) -> Iterator[tuple[str, frozenset[bytes]]]:
     """The values of one list as they are read, with the keys of their forms. Raises SettingsError."""
     for line, text in _read(given):
-        keys = forms(given.kind, text) if len(text) >= SHORTEST else frozenset[bytes]()
+        keys = forms(given.kind, text) if tells_enough(text) else frozenset[bytes]()
         if not keys:
             raise SettingsError(
                 f"{given.path}, line {line}: a value of {len(text)} characters is no {given.kind}.",
-                "Correct or remove that line; a date is written as 2024-03-05.",
+                "Correct or remove that line: a value has two letters or digits at least, and a date is written as "
+                "2024-03-05.",
             )
         yield text, keys
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, overload
 from zlib import crc32
 
+from backend_adapter.egress import months
 from backend_adapter.egress.known.dictionary import Value
 from backend_adapter.egress.known.forms import Kind
 from backend_adapter.errors import SettingsError
@@ -34,7 +35,6 @@ _CODE = [
     "forms",
     "index",
     "lookalikes",
-    "months",
     "names",
     "phones",
     "skeleton",
@@ -43,6 +43,7 @@ _CODE = [
 ]
 VERSION = hashlib.blake2b(
     b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in _CODE)
+    + Path(months.__file__).read_bytes()
     + unicodedata.unidata_version.encode(),
     digest_size=16,
 ).hexdigest()

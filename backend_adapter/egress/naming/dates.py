@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from backend_adapter.egress.known.months import ENGLISH, GERMAN, OTHERS, Language
+from backend_adapter.egress.months import ENGLISH, GERMAN, OTHERS, Language
 from backend_adapter.egress.naming.codes import Drawn
 from backend_adapter.egress.naming.folding import INVISIBLE, fold
 from backend_adapter.egress.naming.shapes import Shape, either, literal, maybe, one, row, times

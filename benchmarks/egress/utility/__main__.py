@@ -23,6 +23,7 @@ from benchmarks.egress.recorder import MODEL, recording
 from benchmarks.egress.utility.oracle import answer
 from benchmarks.egress.utility.questions import Question, known_values, questions
 from benchmarks.site import Endpoint, running_site
+from hoheit.progress import Progress
 
 _SEED = 20261127
 _EMBEDDED = "smollm2-135m"
@@ -75,18 +76,17 @@ def _compared(
     upstream: Endpoint, model: str, asked: Sequence[Question], folder: Path
 ) -> dict[str, Any]:
     dictionaries = _lists(folder)
+    answers: list[tuple[str, str, Question]] = []
     with (
         adapter(folder / "site", upstream, model, "site", dictionaries) as bare,
         adapter(folder / "public", upstream, model, "public", dictionaries) as guarded,
+        Progress().step(f"asking {model}") as step,
     ):
-        answers = [
-            (
-                _ask(bare, model, question, f"chat-{number}"),
-                _ask(guarded, model, question, f"chat-{number}"),
-                question,
-            )
-            for number, question in enumerate(asked)
-        ]
+        for number, question in enumerate(asked, start=1):
+            step.update(f"question {number} of {len(asked)}")
+            chat = f"chat-{number}"
+            without = _ask(bare, model, question, chat)
+            answers.append((without, _ask(guarded, model, question, chat), question))
     equal = [without == guarded_answer for without, guarded_answer, _ in answers]
     return {
         "equal": round(sum(equal) / len(equal), 4),

@@ -6,12 +6,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
-from receipt_samples import postgres_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backend_adapter.database import open_database
 from backend_adapter.egress.receipts.settings import ReceiptSettings
 from backend_adapter.egress.receipts.store import Receipts
+from tests.databases import postgres_server
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import receipt_samples
 from pydantic import SecretStr
-from receipt_databases import by_hand, locked, receipts_body
+from receipt_databases import appending, by_hand, receipts_body
 from receipt_samples import BODY, made
 from sqlalchemy import text
 
@@ -119,7 +119,7 @@ async def test_a_lock_that_is_held_too_long_refuses_and_stores_nothing(
     receipts: Receipts, url: str
 ):
     await receipts.append(made(), BODY)
-    with locked(url):
+    with appending(url):
         with pytest.raises(DatabaseError) as refused:
             await receipts.append(made(message="secret-message"), BODY)
         assert (refused.value.status, refused.value.code) == (503, "database_unavailable")
@@ -182,7 +182,7 @@ async def test_what_a_transaction_stores_survives_a_power_cut_and_other_writes_s
 
 async def test_who_gives_up_waiting_leaves_the_chain_whole(receipts: Receipts, url: str):
     await receipts.append(made(), BODY)
-    with locked(url):
+    with appending(url):
         waiting = [asyncio.create_task(receipts.append(made(), BODY)) for _ in range(20)]
         await asyncio.wait(waiting, timeout=0.2)
         for task in waiting:

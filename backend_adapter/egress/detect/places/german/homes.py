@@ -10,6 +10,7 @@ from backend_adapter.egress.detect.places.german.towns import BETWEEN, POSTAL_LI
 from backend_adapter.egress.detect.places.letters import CAPITAL
 from backend_adapter.egress.detect.scan import Scan
 from backend_adapter.egress.detect.views import View
+from backend_adapter.egress.months import GERMAN_NOUNS
 
 # Before a town alone.
 _HOMES = Words(
@@ -41,9 +42,8 @@ _PREPOSITIONS = (
 )  # fmt: skip
 # What has a number as well, and is no street.
 _NUMBERED = (
-    "Jahr", "Nummer", "Nr", "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August",
-    "September", "Oktober", "November", "Dezember", "Montag", "Seite", "Blatt", "Flur", "Wohnung",
-    "Haus", "Anlage", "Absatz", "Top", "Kapitel",
+    "Jahr", "Nummer", "Nr", *GERMAN_NOUNS, "Montag", "Seite", "Blatt", "Flur", "Wohnung", "Haus",
+    "Anlage", "Absatz", "Top", "Kapitel",
 )  # fmt: skip
 # Where a word says that somebody lives there: wohnt Am Alten Markt 5.
 _AT_HOME = re.compile(

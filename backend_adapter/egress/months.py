@@ -45,6 +45,10 @@ OTHERS = {
 }
 
 
+GERMAN_NOUNS = tuple(full.capitalize() for full, _ in GERMAN)
+"""The German ones in full, as a text has them."""
+
+
 def names_of(month: int) -> set[str]:
     """All names of a month from 1 to 12."""
     others = {name for name, number in OTHERS.items() if number == month}

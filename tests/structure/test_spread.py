@@ -1,4 +1,4 @@
-"""What spreading the tests over workers rests on: each worker has the same ones, and a shared house has one worker."""
+"""What spreading the tests over workers rests on: all have the same tests, and a shared house has one worker."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def test_a_group_of_tests_has_one_worker(tmp_path: Path) -> None:
 
 
 def test_every_worker_collects_the_same_tests() -> None:
-    """No name of a test depends on the clock or on the order of a set: the workers would not agree, and none would run."""
+    """No name of a test depends on the clock or on the order of a set: workers that do not agree run none."""
     collecting = []
     for seed in ("1", "2"):
         collecting.append(

@@ -16,14 +16,14 @@ from typing import Any
 
 from benchmarks.egress import detecting, leaving, memory, restoring
 
-PARTS = (*detecting.NAMES, "litellm")
-
 
 def _names(text: str) -> tuple[str, ...]:
     names = text.split(",")
-    if unknown := set(names) - set(PARTS):
-        raise argparse.ArgumentTypeError(f"{unknown.pop()!r} is none of {', '.join(PARTS)}")
-    return tuple(name for name in PARTS if name in names)
+    if unknown := set(names) - set(detecting.NAMES):
+        raise argparse.ArgumentTypeError(
+            f"{unknown.pop()!r} is none of {', '.join(detecting.NAMES)}"
+        )
+    return tuple(name for name in detecting.NAMES if name in names)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,9 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         type=_names,
-        default=PARTS,
+        default=detecting.NAMES,
         metavar="NAMES",
-        help=f"of {','.join(PARTS)} only these",
+        help=f"of {','.join(detecting.NAMES)} only these",
     )
     parser.add_argument("--seed", type=int, default=20261127, help="of the corpus")
     parser.add_argument(
@@ -57,9 +57,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures that were asked for."""
-    finders = [name for name in options.only if name in detecting.NAMES]
-    found = detecting.measure(options.seed, options.each, finders, options.misses)
-    if "litellm" in options.only:
+    found = detecting.measure(options.seed, options.each, options.only, options.misses)
+    if detecting.LITELLM in options.only:
         # Each document is sent four times through each proxy.
         some = max(1, options.each // 5)
         ours = detecting.OURS in options.only

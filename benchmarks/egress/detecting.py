@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.egress import ours
+from benchmarks.egress import masking, ours
 from benchmarks.egress.corpus import HELD_OUT, Document, Gold, generate
 from benchmarks.egress.labelled import Sample, known_values, samples
 from benchmarks.egress.peers import running
 from benchmarks.egress.scoring import UNJUDGED, Place, Score, covers, score
 
 OURS = "hoheit"
-NAMES = (OURS, *running.PEERS)
+LITELLM = "litellm"
+NAMES = (OURS, *running.PEERS, LITELLM)
 
 
 def measure(
@@ -42,8 +43,8 @@ def measure(
                 more = {"end_to_end": ours.end_to_end(plain, documents)}
             unjudged = frozenset[str]()
         else:
-            run = running.run(name, texts)
-            told = running.run(name, listed, [value.text for value in known])
+            run = _run(name, texts)
+            told = _run(name, listed, [value.text for value in known])
             hits = [
                 _is_covered(form, places) for form, places in zip(forms, told.found, strict=True)
             ]
@@ -64,6 +65,12 @@ def measure(
         if misses is not None:
             _write_misses(misses, name, documents, run.found, unjudged)
     return found
+
+
+def _run(name: str, texts: Sequence[tuple[str, str]], values: Sequence[str] = ()) -> running.Run:
+    if name == LITELLM:
+        return masking.run([text for text, _ in texts], values)
+    return running.run(name, texts, values)
 
 
 def _is_covered(sample: Sample, places: Iterable[Place]) -> bool:

@@ -29,12 +29,12 @@ def measure(seed: int, each: int, *, ours: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {"documents": len(documents)}
     with tempfile.TemporaryDirectory(prefix="hoheit-egress-") as folder:
         at = Path(folder)
-        with recording() as recorder, litellm(at / "litellm", _endpoint(recorder), MODEL) as port:
+        with recording() as recorder, litellm(at / "litellm", endpoint(recorder), MODEL) as port:
             found["litellm"] = {place: leaked(documents, place, port, recorder) for place in PLACES}
         if ours:
             with (
                 recording() as recorder,
-                adapter(at / "hoheit", _endpoint(recorder), MODEL, "public") as port,
+                adapter(at / "hoheit", endpoint(recorder), MODEL, "public") as port,
             ):
                 found["hoheit"] = {
                     place: leaked(documents, place, port, recorder) for place in PLACES
@@ -49,7 +49,7 @@ def leaked(
     there, values, refused = 0, 0, 0
     for number, document in enumerate(documents):
         recorder.bodies.clear()
-        refused += _post(port, request(document.text, place), f"{place}-{number}") != 200
+        refused += post(port, request(document.text, place), f"{place}-{number}") != 200
         texts = "\n".join(text for each in recorder.bodies for text in _strings(json.loads(each)))
         values += len(document.gold)
         there += sum(stands_in(document, gold, texts) for gold in document.gold)
@@ -105,7 +105,8 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _post(port: int, body: dict[str, Any], chat: str) -> int:
+def post(port: int, body: dict[str, Any], chat: str) -> int:
+    """Asks a proxy in a chat; its status. Raises OSError."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {
         "Authorization": f"Bearer {KEY}",
@@ -121,5 +122,6 @@ def _post(port: int, body: dict[str, Any], chat: str) -> int:
         connection.close()
 
 
-def _endpoint(recorder: Recorder) -> Endpoint:
+def endpoint(recorder: Recorder) -> Endpoint:
+    """The recorder as an upstream."""
     return Endpoint(f"http://127.0.0.1:{recorder.port}/v1", "none")

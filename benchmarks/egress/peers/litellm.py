@@ -1,11 +1,11 @@
 """LiteLLM's proxy with its Presidio guardrail.
 
-The real proxy, its guardrail as its documentation has it (`mode: pre_call`, on for every request, restoring
-answers), before the real Presidio (`presidio_server`). It is told English, as it takes one language for all.
+The real proxy, its guardrail as its documentation has it (`mode: pre_call`, on for every request), before
+the real Presidio (`presidio_server`). It is told English, as it takes one language for all.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,9 +16,23 @@ from benchmarks.site import Endpoint
 
 
 @contextmanager
-def litellm(folder: Path, upstream: Endpoint, model: str) -> Iterator[int]:
-    """The proxy before that upstream, and the port that it listens on. Raises SystemExit."""
+def litellm(
+    folder: Path,
+    upstream: Endpoint,
+    model: str,
+    *,
+    restores: bool = True,
+    values: Sequence[str] = (),
+) -> Iterator[int]:
+    """The proxy before that upstream, and the port that it listens on; `values` are listed. Raises SystemExit."""
     folder.mkdir()
+    listed = {
+        "name": "Listed",
+        "supported_language": "en",
+        "supported_entity": "LISTED",
+        "deny_list": list(values),
+    }
+    (folder / "recognizers.json").write_text(json.dumps([listed] if values else []))
     presidio, port = free_port(), free_port()
     at = f"http://127.0.0.1:{presidio}"
     config = {
@@ -39,10 +53,11 @@ def litellm(folder: Path, upstream: Endpoint, model: str) -> Iterator[int]:
                     "guardrail": "presidio",
                     "mode": "pre_call",
                     "default_on": True,
-                    "output_parse_pii": True,
+                    "output_parse_pii": restores,
                     "presidio_language": "en",
                     "presidio_analyzer_api_base": at,
                     "presidio_anonymizer_api_base": at,
+                    "presidio_ad_hoc_recognizers": str(folder / "recognizers.json"),
                 },
             }
         ],

@@ -22,6 +22,8 @@ from benchmarks.egress.peers.presidio import analyzer
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are written one after the other: the second would wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
     engine: AnalyzerEngine
     anonymizer: Any
     convert: Any

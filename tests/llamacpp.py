@@ -23,17 +23,18 @@ serve(
         api_key=sys.argv[2],
         model_id=sys.argv[3],
         threads=1,
-        context_tokens=2048,
+        context_tokens=int(sys.argv[4]),
     )
 )
 """
 
 
 class LlamaServer:
-    """One server on a port of its own, whose model is called `model`."""
+    """One server on a port of its own, whose model is called `model`; no answer is longer than its context."""
 
-    def __init__(self, model: str = MODEL) -> None:
+    def __init__(self, model: str = MODEL, context_tokens: int = 2048) -> None:
         self._model = model
+        self._context_tokens = context_tokens
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -42,7 +43,10 @@ class LlamaServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(self.port), KEY, self._model],
+            [
+                *(sys.executable, "-c", _RUN, str(self.port), KEY),
+                *(self._model, str(self._context_tokens)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -21,8 +21,8 @@ def script() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="session")
 def replicas() -> Iterator[dict[str, LlamaServer]]:
-    """Two real engines with one model, of which a test may kill one."""
-    servers = {name: LlamaServer("town-model") for name in ("north", "south")}
+    """Two real engines with one model, of which a test may kill one; a story of theirs has an end."""
+    servers = {name: LlamaServer("town-model", 1024) for name in ("north", "south")}
     for server in servers.values():
         server.start()
     yield servers

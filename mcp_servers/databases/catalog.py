@@ -1,14 +1,15 @@
 """What a database holds: tables, columns, keys and comments, in few words."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 
+from mcp_servers.databases import mysql_views
 from mcp_servers.databases.engines import Database, reading
 from mcp_servers.errors import AccessError, QueryError
 
@@ -105,9 +106,14 @@ def tables(database: Database, timeout_s: float, only: str = "") -> list[Table]:
                     f"The database {database.name} has no table {only[:60]!r}.",
                     f"Tables: {', '.join(there[:100])}.",
                 )
-        described = [
-            (name, _columns(inspector, name), _comment(inspector, name)) for name in wanted
-        ]
+        described = list[tuple[str, tuple[Column, ...], str]]()
+        for name in wanted:
+            if database.dialect == "mysql" and name in views:
+                columns = _columns(mysql_views.columns(connection, "", name), frozenset(), {})
+                described.append((name, columns, ""))
+            else:
+                columns = _columns(inspector.get_columns(name), *_keys(inspector, name))
+                described.append((name, columns, _comment(inspector, name)))
     counts = _counts(database, [name for name in wanted if name not in views])
     return [
         Table(name, name in views, columns, comment, counts.get(name))
@@ -115,13 +121,20 @@ def tables(database: Database, timeout_s: float, only: str = "") -> list[Table]:
     ]
 
 
-def _columns(inspector: Inspector, table: str) -> tuple[Column, ...]:
+def _keys(inspector: Inspector, table: str) -> tuple[Set[str], Mapping[str, str]]:
+    """The columns of the primary key, and what foreign keys refer to."""
     keys = set(inspector.get_pk_constraint(table).get("constrained_columns") or ())
     refers: dict[str, str] = {}
     for foreign in inspector.get_foreign_keys(table):
         targets = foreign.get("referred_columns") or ["?"] * len(foreign["constrained_columns"])
         for column, target in zip(foreign["constrained_columns"], targets, strict=False):
             refers[column] = f"{foreign['referred_table']}.{target}"
+    return keys, refers
+
+
+def _columns(
+    found: Iterable[Mapping[str, Any]], keys: Set[str], refers: Mapping[str, str]
+) -> tuple[Column, ...]:
     return tuple(
         Column(
             column["name"],
@@ -131,7 +144,7 @@ def _columns(inspector: Inspector, table: str) -> tuple[Column, ...]:
             refers.get(column["name"], ""),
             " ".join(str(column.get("comment") or "").split())[:200],
         )
-        for column in inspector.get_columns(table)
+        for column in found
     )
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from mcp_servers.databases.functions import SQLITE
-from mcp_servers.databases.readonly import Dialect
+from mcp_servers.databases.rendering import Dialect
 from mcp_servers.databases.settings import DatabaseSettings
 from mcp_servers.errors import QueryError, SettingsError
 from mcp_servers.settings import DataClass, Kind
@@ -192,6 +192,9 @@ def _engine_says(database: Database, cause: BaseException) -> str:
     """
     if database.protected:
         kind = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+        # MySQL's drivers have few kinds of errors, and a number for each.
+        if database.dialect == "mysql" and cause.args and isinstance(cause.args[0], int):
+            kind = f"{kind} {cause.args[0]}"
         return f"{database.label} refuses the statement ({kind})."
     text = " ".join(str(cause).split())[:500] if not isinstance(cause, SQLAlchemyError) else ""
     return f"{database.label} says: {(text or type(cause).__name__).rstrip('.')}."

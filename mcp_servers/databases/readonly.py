@@ -11,16 +11,15 @@ The guard is the first of three locks. The engine's own read-only mode is the se
 """
 
 import logging
-from typing import Final, Literal
+from typing import Final
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.errors import SqlglotError
 
 from mcp_servers.databases.functions import ALLOWED
+from mcp_servers.databases.rendering import Dialect, rendered
 from mcp_servers.errors import StatementError
-
-Dialect = Literal["sqlite", "postgres", "mysql"]
 
 MAX_SQL_CHARS: Final = 10_000
 
@@ -89,7 +88,7 @@ def checked(sql: str, dialect: Dialect) -> str:
             )
         tree = statements[0]
         _check(tree, dialect)
-        return tree.sql(dialect=dialect, comments=False, unsupported_level=ErrorLevel.RAISE)
+        return rendered(tree, dialect)
     except SqlglotError as error:
         raise StatementError(f"The SQL cannot be parsed{_where(error)}.", _HINT[dialect]) from None
     except RecursionError:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import NoSuchTableError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from mcp_servers.databases import mysql_views
 from mcp_servers.databases.engines import Database
 from mcp_servers.errors import LabelError
 from mcp_servers.settings import Kind
@@ -154,7 +155,10 @@ class Relations:
         return Relation(shown, hidden)
 
     def _view(self, schema: str, name: str, columns: list[dict[str, Any]]) -> Relation:
-        definition = self._inspector.get_view_definition(name, schema or None) or ""
+        if self._dialect == "mysql":
+            definition = mysql_views.definition(self._connection, schema, name)
+        else:
+            definition = self._inspector.get_view_definition(name, schema or None) or ""
         labels = self._labels_of(schema, name)
         names = tuple(
             (column["name"], labels.get(column["name"].casefold(), CLEAN)) for column in columns
@@ -168,6 +172,8 @@ class Relations:
         return Relation(names, is_view=True, query=query)
 
     def _columns(self, schema: str, name: str) -> list[dict[str, Any]] | None:
+        if self._dialect == "mysql" and name in self._views(schema):
+            return mysql_views.columns(self._connection, schema, name)
         try:
             return [dict(column) for column in self._inspector.get_columns(name, schema or None)]
         except NoSuchTableError:

@@ -15,8 +15,8 @@ from typing import Final
 from sqlglot import exp
 
 from mcp_servers.databases.functions import ALLOWED
-from mcp_servers.databases.readonly import Dialect
 from mcp_servers.databases.relations import CLEAN, UNTRACED, Kinds, Relation, Relations
+from mcp_servers.databases.rendering import Dialect
 
 _MAX_VIEWS: Final = 16
 _MAX_ROUNDS: Final = 32

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_servers.databases.readonly import Dialect, checked
+from mcp_servers.databases.readonly import checked
+from mcp_servers.databases.rendering import Dialect
 from mcp_servers.errors import StatementError
 
 EVERYWHERE = [

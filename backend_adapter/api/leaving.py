@@ -15,6 +15,7 @@ from backend_adapter.api.identity import SITE
 from backend_adapter.api.services import Services
 from backend_adapter.chat.context import RequestContext
 from backend_adapter.chat.stages import Stage
+from backend_adapter.chat.tasks import READ_BY_PROGRAM
 from backend_adapter.egress.guard import Body, Protected
 from backend_adapter.egress.labels import NOTHING_KNOWN, Known, digest_of
 from backend_adapter.egress.policy.rules import Decision, Destination, Policy, strictest
@@ -93,11 +94,14 @@ class Leaving:
         leaving_is_possible = any(
             each.upstream.settings.trust != "site" for each in given.pool.members.values()
         )
+        policy = given.guard.policy
         if about.chat and not about.task and leaving_is_possible:
+            # Tasks wait for the chat, and then know what it holds.
+            if given.labels is not None:
+                await given.labels.adopt(about.chat, {*_results(body, policy)})
             await given.chats.begin(about.chat)
         if not outside:
             return cls(given, about, model, NOTHING_KNOWN, None)
-        policy = given.guard.policy
         early = bool(about.task) and not (about.chat and await given.chats.wait_for(about.chat))
         known = await _known(given, about, body, policy)
         if early:
@@ -152,9 +156,9 @@ class Leaving:
         """The steps of the answer after all others."""
         if self._protected is None:
             return []
-        # A program asks with a key of its own, and what has a form must keep it.
+        # A program asks with a key of its own, and what has a form must keep it, as most tasks have.
         shown = self._about.client == SITE and ask.path == "chat/completions" and not ask.formed
-        return [self._protected.incoming(shown=shown and not self._about.task)]
+        return [self._protected.incoming(shown=shown and self._about.task not in READ_BY_PROGRAM)]
 
     async def sending(self, upstream: UpstreamSettings, sent: bytes) -> None:
         """Note down what is about to be sent; without that nothing leaves. Raises DatabaseError and EgressError."""

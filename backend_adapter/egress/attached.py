@@ -12,11 +12,18 @@ _MARKS = re.compile(r"<(?:source\s+id\s*=|attached_files\b)", re.IGNORECASE)
 
 
 def holds_attached(body: Mapping[str, Any]) -> bool:
-    """Whether a message that no tool returned holds a document."""
+    """Whether a prompt, or a message that no tool returned, holds a document."""
     return any(_MARKS.search(text) for text in _written(body))
 
 
 def _written(body: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("prompt", "suffix", "input"):
+        given = body.get(name)
+        yield from (
+            each
+            for each in (given if isinstance(given, list) else [given])
+            if isinstance(each, str)
+        )
     for message in body.get("messages") or ():
         if not isinstance(message, Mapping) or message.get("role") == "tool":
             continue

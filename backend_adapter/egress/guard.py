@@ -17,7 +17,7 @@ from backend_adapter.egress.incoming import Restored
 from backend_adapter.egress.known.dictionary import Dictionary
 from backend_adapter.egress.known.lists import read_dictionary
 from backend_adapter.egress.labels import NOTHING_KNOWN, Known
-from backend_adapter.egress.media import media_in
+from backend_adapter.egress.media import media_in, tokens_in
 from backend_adapter.egress.outgoing import OpaqueError, left_over, replace
 from backend_adapter.egress.policy.reading import read_policy
 from backend_adapter.egress.policy.rules import Action, Policy
@@ -122,6 +122,8 @@ class Protected:
             )
         if self._action == "send":
             return body
+        if tokens_in(body):
+            raise _opaque("It holds the numbers of tokens in place of a text.")
         return msgspec.convert(self._replaced(body), Body)
 
     def _replaced(self, value: object) -> object:

@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backend_adapter.database import METADATA, create_tables, execute
 from backend_adapter.egress.classes import DataClass, highest
 from backend_adapter.egress.found import LABELLED
+from backend_adapter.egress.known.dates import forms_of_date
 from backend_adapter.egress.known.dictionary import Dictionary, Value
 from backend_adapter.egress.known.forms import Kind, tells_enough
 from backend_adapter.errors import RequestError
@@ -134,7 +135,14 @@ class Labels:
     async def register(self, given: Registration) -> None:
         """Returns when it is durably known. Raises DatabaseError."""
         await self._prepare()
-        values = [(each.kind, each.text) for each in given.values]
+        # A date that is written as no date is looked for word by word.
+        values = [
+            (
+                "text" if each.kind == "date" and not forms_of_date(each.text) else each.kind,
+                each.text,
+            )
+            for each in given.values
+        ]
         row = {
             "chat": given.chat,
             "user": given.user or "",
@@ -180,6 +188,21 @@ class Labels:
         await self._prepare()
         rows = await execute(self._engine, select(_CHATS.c.kept_by).where(_CHATS.c.chat == chat))
         return any(row.kept_by for row in rows)
+
+    async def adopt(self, chat: str, results: Collection[str]) -> None:
+        """What these results hold is known in a chat from now on, a copy, also where it does not say them again.
+
+        Raises DatabaseError.
+        """
+        if not results:
+            return
+        await self._prepare()
+        own = await self._registered(_REGISTERED.c.chat == chat)
+        if missing := {*results} - {row.digest for row in own}:
+            names = [column.name for column in _REGISTERED.c if column.name != "id"]
+            copied = [literal(chat) if name == "chat" else _REGISTERED.c[name] for name in names]
+            rows = select(*copied).where(_REGISTERED.c.digest.in_(missing))
+            await execute(self._engine, insert(_REGISTERED).from_select(names, rows))
 
     async def known(
         self, chat: str, message: str, results: Collection[str], unlabelled: DataClass

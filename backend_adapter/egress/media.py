@@ -1,4 +1,4 @@
-"""Parts of a request that hold no text: nobody can tell what they show."""
+"""Parts of a request that hold no text: nobody can tell what they say."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,3 +20,13 @@ def media_in(body: Mapping[str, Any]) -> str:
         if isinstance(part, Mapping) and part.get("type") not in _TEXT_PARTS
     }
     return ", ".join(sorted(found))
+
+
+def tokens_in(body: Mapping[str, Any]) -> bool:
+    """Whether a prompt or an input is given by the numbers of its tokens."""
+    return any(
+        isinstance(each, int) or (isinstance(each, list) and bool(each))
+        for name in ("prompt", "input")
+        if isinstance(given := body.get(name), list)
+        for each in given
+    )

@@ -207,3 +207,23 @@ async def test_what_cannot_be_looked_through_does_not_leave(
     answer = await client.post(adapter, CHAT, question("Hello", tools=tools))
     assert (answer.status, answer.json["error"]["code"]) == (403, "egress_refused")
     assert not recorder.heard_of(NAME)
+
+
+@pytest.mark.parametrize("tokens", [[41, 76418], [[41, 76418], [1]]])
+@pytest.mark.parametrize(
+    ("path", "given"), [("/v1/completions", "prompt"), ("/v1/embeddings", "input")]
+)
+async def test_a_text_given_by_the_numbers_of_its_tokens_does_not_leave(
+    path: str,
+    given: str,
+    tokens: Any,
+    recorder: Recorder,
+    protecting: dict[str, Any],
+    start_adapter: StartAdapter,
+    client: Client,
+) -> None:
+    adapter = await start(client, start_adapter, recorder.upstream(), **protecting)
+    answer = await client.post(adapter, path, {"model": "m", given: tokens})
+    assert (answer.status, answer.json["error"]["code"]) == (403, "egress_refused")
+    assert "numbers of tokens" in answer.json["error"]["message"]
+    assert b"76418" not in recorder.got

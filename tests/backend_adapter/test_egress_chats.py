@@ -138,6 +138,34 @@ async def test_a_copy_of_a_chat_is_known_by_the_results_that_it_holds(
     assert not outside.heard_of(NAME)
 
 
+@pytest.mark.parametrize("first_model", ["m", "small"])
+async def test_what_is_asked_by_the_way_in_a_copy_knows_what_the_copy_holds(
+    site: Site, outside: Recorder, inside: Recorder, first_model: str
+) -> None:
+    """A title's request repeats what was said, and not the result that the values come from."""
+    adapter = await site.start(
+        outside.upstream(), own(inside), egress={"detectors": {"enabled": False}}
+    )
+    await site.register("rows", values=PERSON, **{"class": "confidential"})
+    await site.said("", chat="copy", **{**loop("databases_query", "rows"), "model": first_model})
+    headers = {"x_hoheit_chat_id": "copy", "x_hoheit_task": "title_generation"}
+    body = question(f"Title: {NAME}")
+    assert (await site._client.post(adapter, CHAT, body, **headers)).status == 200
+    assert b"Title: " in outside.got
+    assert not outside.heard_of(NAME)
+    rows = site.rows("SELECT chat, data_class FROM egress_registrations ORDER BY id")
+    assert rows == [("c", "confidential"), ("copy", "confidential")]
+
+
+async def test_a_date_that_is_labelled_as_it_is_written_is_found_so(
+    site: Site, outside: Recorder
+) -> None:
+    await site.start(outside.upstream(), egress={"detectors": {"enabled": False}})
+    await site.register("rows", values=[{"kind": "date", "text": "05.03.1987"}])
+    assert await site.said("Born 05.03.1987?") == "Born 05.03.1987?"
+    assert b"05.03.1987" not in outside.got
+
+
 async def test_a_result_that_nobody_registered_stays_on_site(
     site: Site, outside: Recorder, inside: Recorder
 ) -> None:
@@ -187,6 +215,11 @@ async def test_of_a_confidential_chat_only_passages_leave_and_no_attached_docume
     attached = '<context><source id="1" name="a.pdf">The offer</source></context> Sum it up.'
     answer = await site.ask(attached)
     assert (answer.status, answer.error["code"]) == (403, "egress_refused")
+    for path, given in (("completions", "prompt"), ("embeddings", "input")):
+        refused = await site._client.post(
+            site.adapter, f"/v1/{path}", {"model": "m", given: attached}, x_hoheit_chat_id="c"
+        )
+        assert (refused.status, refused.error["code"]) == (403, "egress_refused")
     assert b"The offer" not in outside.got
     assert not outside.heard_of(NAME)
     assert (await site.ask(attached, chat="internal")).status == 200

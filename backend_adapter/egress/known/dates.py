@@ -49,7 +49,8 @@ def _named(day: date) -> Iterator[str]:
                     f"{year} {name} {d}",
                     f"{d}{name}{year}",
                 )
-            yield f"{day.day}{_ordinal(day.day)} of {name} {year}"
+            nth = f"{day.day}{_ordinal(day.day)}"
+            yield from (f"{nth} of {name} {year}", f"{nth} of {name} {bar} {year}")
 
 
 def _of_week(day: date) -> Iterator[str]:

@@ -24,10 +24,10 @@ _ENDINGS = {
     ord("m"): (b"schem",),
 }
 # The time after a date: 1987-03-05T12:00.
-_TIME = re.compile(rb"(?<=\d)t\d{2,6}$")
+_TIME = re.compile(rb"(?<=\d)t\d{2,6}z?$")
 _CELL = re.compile(r"[^|\s](?:[^|]*[^|\s])?")
 # With what all of them end.
-_ENDING = (*b"s n sche scher schem".split(), *(b"%d" % digit for digit in range(10)))
+_ENDING = (*b"s n sche scher schem z".split(), *(b"%d" % digit for digit in range(10)))
 # How many blanks and other marks may stand in a value that is written with still others.
 _BLANKS = 200
 

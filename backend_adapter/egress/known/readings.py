@@ -9,7 +9,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
-from urllib.parse import unquote
+
+from backend_adapter.egress.known import escapes
 
 # What is within a line of text; any other tag begins or ends a part of it.
 _INLINE = re.compile(
@@ -93,7 +94,7 @@ def _utf8(written: str) -> str:
 
 
 def _quoted(written: str) -> str:
-    raw = bytes.fromhex(written.replace("=", ""))
+    raw = bytes.fromhex(written.replace("=", ""))  # breaks are skipped
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -104,18 +105,34 @@ _TITLE_WORDS = "prof dr ing dipl med jur rer nat phil pol habil mag herr frau hr
 _TITLES = f"(?i:(?:{_TITLE_WORDS[:-2].replace(' ', '|')}|h\\.\\s?c)\\b\\.?[\\s-]*){{1,5}}"
 
 _RULES = (
-    _Rule(r"<(?i:!--.{0,300}?--|/?[a-z][^<>]{0,300})>", _tag, "<"),
+    _Rule(r"<(?i:!--.{0,2000}?--|/?[a-z][^<>]{0,300})>", _tag, "<"),
     _Rule(r"&(?i:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]\w{1,31});", html.unescape, "&"),
-    _Rule(r"%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*", unquote, "%"),
+    _Rule(escapes.PERCENT, escapes.meant_by_percent, "%"),
+    _Rule(escapes.ESCAPED, escapes.meant, "\\"),
+    _Rule(escapes.ENCODED_WORDS, escapes.meant_by_words, "?"),
+    _Rule(escapes.DATA, escapes.meant_by_data, ",", frozenset((b"base64",))),
+    # A line of what somebody quotes or comments out.
+    _Rule(r"(?:\n|\\+n)[^\S\n]*[>#;%][>#;%\s]*", lambda _: "\n", ">#;%"),
+    # Links in Markdown, and its footnotes.
+    _Rule(r"\[(?=[^\[\]\n]{1,200}\][(\[])", _nothing, "["),
+    _Rule(r"\]\((?:[^()\n]|\([^()\n]{0,200}\)){0,500}\)", _nothing, "]"),
+    _Rule(r"\]\[[^\[\]\n]{0,100}\]", _nothing, "]"),
+    _Rule(r"\[\^[^\[\]\n]{1,40}\]", _nothing, "^"),
     # RFC 2045: characters beyond ASCII, and a line that goes on.
-    _Rule(r"=[89a-fA-F][0-9a-fA-F](?:=[89a-fA-F][0-9a-fA-F])*", _quoted, "="),
+    _Rule(
+        r"=[89a-fA-F][0-9a-fA-F](?:(?:=\r?\n)?=[89a-fA-F][0-9a-fA-F])*",
+        _quoted,
+        "=",
+    ),
     _Rule(r"=\r?\n", _nothing, "="),
+    # Colours of a terminal.
+    _Rule(r"\x1b\[[\d;]{0,20}[A-Za-z]", lambda _: " ", "\x1b"),
     # Emphasis within a word.
     _Rule(rf"\*(?<={_LETTER}\*)\*{{0,2}}(?={_LETTER})", _nothing, "*"),
     _Rule(rf"~~(?<={_LETTER}~~)(?={_LETTER})", _nothing, "~"),
     _Rule(rf"`(?<={_LETTER}`)`*(?={_LETTER})", _nothing, "`"),
     # A word that is divided at the end of a line.
-    _Rule(rf"-(?<={_LETTER}-)[^\S\n]*\n\s*(?={_LETTER})", _nothing, "-"),
+    _Rule(rf"-(?<={_LETTER}-)[^\S\n]*\n\s*(?:[>#;%]\s*)*(?={_LETTER})", _nothing, "-"),
     _Rule(rf"[‐‑\u00ad](?<={_LETTER}.)[^\S\n]*\n\s*(?={_LETTER})", _nothing, "‐‑\u00ad"),
     _Rule(r"[\[({]\s*(?i:at|ät)\s*[\])}]", lambda _: "@", "[({", frozenset((b"at",))),
     _Rule(
@@ -130,13 +147,20 @@ _RULES = (
     _Rule(r",(?<=\d,)(?=\d{3}(?!\d))", _nothing, ","),
     _Rule(rf"[Â-Å]{_MISREAD}", _utf8, "ÂÃÄÅ"),
 )
+# A long number that is written to the letters beside it: Rechnung4711889922.pdf, IBANDE89…, …00BIC.
+_GLUED = re.compile(rb"[a-z]\d{5}|\d{5}[a-z]")
+_GLUE = _Rule(
+    r"(?<=[^\W\d_])(?=\d{5})|(?<=\d{5})(?=[^\W\d_])|(?<=(?i:iban))(?=[A-Za-z]{2}\d{2})",
+    lambda _: " ",
+    "",
+)
 # Letters with one mark between each two, from the first mark on.
 _LETTERS = _Rule(
     r"[\s.\-_·|*,](?<=(?<![^\W_])[^\W_].)[^\W_](?![^\W_])(?:[\s.\-_·|*,][^\W_](?![^\W_]))+",
     lambda written: written[1::2],
     "",
 )
-_ALL = (*_RULES, _LETTERS)
+_ALL = (*_RULES, _LETTERS, _GLUE)
 _BY_MARK = {
     mark: tuple(number for number, rule in enumerate(_RULES) if mark in rule.marks)
     for mark in sorted({mark for rule in _RULES for mark in rule.marks})
@@ -157,22 +181,25 @@ def readings(text: str, words: list[bytes], distinct: Set[bytes], reach: int) ->
         if not _RULES[number].words or not _RULES[number].words.isdisjoint(distinct)
     ]
     if len(words) > _FEW and _SPACED.search(b" %b " % b" ".join(words)):
-        numbers.append(len(_RULES))
+        numbers.append(_ALL.index(_LETTERS))
+    if any(map(_GLUED.search, distinct)):
+        numbers.append(_ALL.index(_GLUE))
     if numbers and (marks := _marks(text, numbers)):
         yield from _around(text, marks, reach)
 
 
 def _marks(text: str, numbers: list[int]) -> list[_Mark]:
-    """From left to right; of two that reach into each other the first."""
+    """From left to right; of two that reach into each other the first, of two that begin together the longer."""
     found = sorted(
         {
-            (match.start(), match.end(), number)
+            (match.start(), -match.end(), number)
             for number in numbers
             for match in _PATTERNS[number].finditer(text)
         }
     )
     marks, after = list[_Mark](), 0
-    for start, end, number in found:
+    for start, negative, number in found:
+        end = -negative
         if start >= after:
             marks.append(_Mark(start, end, _ALL[number].said(text[start:end])))
             after = end

@@ -201,7 +201,8 @@ class Labels:
         if missing := {*results} - {row.digest for row in own}:
             names = [column.name for column in _REGISTERED.c if column.name != "id"]
             copied = [literal(chat) if name == "chat" else _REGISTERED.c[name] for name in names]
-            rows = select(*copied).where(_REGISTERED.c.digest.in_(missing))
+            # A copy of a copy finds them in both.
+            rows = select(*copied).where(_REGISTERED.c.digest.in_(missing)).distinct()
             await execute(self._engine, insert(_REGISTERED).from_select(names, rows))
 
     async def known(

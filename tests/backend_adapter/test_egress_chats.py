@@ -153,8 +153,9 @@ async def test_what_is_asked_by_the_way_in_a_copy_knows_what_the_copy_holds(
     assert (await site._client.post(adapter, CHAT, body, **headers)).status == 200
     assert b"Title: " in outside.got
     assert not outside.heard_of(NAME)
+    await site.said("", chat="copy of it", **loop("databases_query", "rows"))
     rows = site.rows("SELECT chat, data_class FROM egress_registrations ORDER BY id")
-    assert rows == [("c", "confidential"), ("copy", "confidential")]
+    assert rows == [(each, "confidential") for each in ("c", "copy", "copy of it")]
 
 
 async def test_a_date_that_is_labelled_as_it_is_written_is_found_so(

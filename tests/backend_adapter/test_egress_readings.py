@@ -72,6 +72,9 @@ def found(text: str) -> list[str]:
         ("Jörg [Weißmüller](https://x.example)", "Jörg [Weißmüller"),
         ("Projekt [Morgenröte][1]", "Projekt [Morgenröte"),
         ("Jörg[^1] Weißmüller", "Jörg[^1] Weißmüller"),
+        # Tags as programs for offices write them.
+        ('Jörg <span title="a>b">Weißmüller</span>', 'Jörg <span title="a>b">Weißmüller'),
+        (f"<b style='{'x:1;' * 200}'>Jörg</b> Weißmüller", "Jörg</b> Weißmüller"),
         # Written to what stands beside it.
         ("IBANDE89370400440532013000", "DE89370400440532013000"),
         ("DE89370400440532013000BIC", "DE89370400440532013000"),

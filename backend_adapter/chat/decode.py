@@ -132,6 +132,7 @@ class ChunkDecoder:
         self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._tool_calls: dict[tuple[int, int], str] = {}
+        self._tool_names: dict[tuple[int, int], str] = {}
         self._usage: Usage | None = None
         self.tokens = Tokens()
         self.done = False
@@ -272,12 +273,15 @@ class ChunkDecoder:
         arguments = function.arguments or ""
         if isinstance(arguments, dict):
             arguments = msgspec.json.encode(arguments).decode()
+        name = function.name or ""
         if (choice, index) in self._tool_calls:
+            if name and name != self._tool_names[choice, index]:
+                # Who may have what the call says depends on whom it calls, and some of it is told already.
+                return self._fail("changed whom a tool call is for", "unreadable_tool_call")
             if not arguments:
                 # It says nothing, as half a character does.
                 return None
             return ToolCallDelta(index, arguments=arguments, choice=choice)
-        name = function.name or ""
         if not 0 <= index < _MAX_TOOL_CALLS or not _NAME.fullmatch(name):
             return self._fail("made a tool call that cannot be read", "unreadable_tool_call")
         # A model may have been taught the form of these ids (Kimi K2: functions.NAME:INDEX) and reads
@@ -286,6 +290,7 @@ class ChunkDecoder:
         if not _NAME.fullmatch(call_id) or call_id in self._tool_calls.values():
             call_id = f"call_{uuid.uuid4().hex}"
         self._tool_calls[choice, index] = call_id
+        self._tool_names[choice, index] = name
         return ToolCallDelta(index, call_id, name, arguments, choice)
 
     def _error(self, error: object) -> Failure:

@@ -24,6 +24,21 @@ _EXAMPLE_QUESTIONS = (
     "Wie teuer ist ein Fahrrad?",
     "Who wrote the book about bees?",
 )
+# Those whose answer Open WebUI reads by itself or gives to a model again, instead of showing it as Markdown.
+READ_BY_PROGRAM = frozenset(
+    {
+        "autocomplete_generation",
+        "context_compaction",
+        "emoji_generation",
+        "follow_up_generation",
+        "function_calling",
+        "image_prompt_generation",
+        "memory_review",
+        "query_generation",
+        "tags_generation",
+        "title_generation",
+    }
+)
 # What is asked for, then the answer to each example question.
 _EXAMPLES: dict[str, tuple[str, str, str, str]] = {
     "title_generation": (

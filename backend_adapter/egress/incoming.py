@@ -11,7 +11,6 @@ from backend_adapter.chat.events import (
     Reasoning,
     Text,
     ToolCallDelta,
-    Usage,
 )
 from backend_adapter.egress.defuse import Defusing
 from backend_adapter.egress.restore import Restorable, Restoring
@@ -25,24 +24,24 @@ class _Shown:
     """Text that people see: restored, and then so that no page that shows it loads anything by it."""
 
     def __init__(self, values: Restorable, link_hosts: Collection[str] | None) -> None:
-        self._values = values
-        self._defusing = None if link_hosts is None else Defusing(link_hosts)
-        self._restoring = self._new()
-
-    def _new(self) -> Restoring:
         # A page would load an address that a value is in.
-        return Restoring(self._values, addresses=False, form="markdown")
+        self._restoring = Restoring(values, addresses=False, form="markdown")
+        self._defusing = None if link_hosts is None else Defusing(link_hosts)
 
     def feed(self, piece: str) -> str:
         return self._defused(self._restoring.feed(piece))
 
+    def interrupted(self) -> str:
+        """What ends code that is open, where something else comes before the text goes on."""
+        return "" if self._defusing is None else self._defusing.interrupted()
+
     def pause(self) -> str:
-        """What is held back of a value, where something else comes; the text may go on after that."""
-        said, self._restoring = self._restoring.end(), self._new()
-        return self._defused(said)
+        """What is held back of a value as well, where the text may go on apart from what came."""
+        return self._defused(self._restoring.end()) + self.interrupted()
 
     def end(self) -> str:
-        return self.pause() + (self._defusing.end() if self._defusing is not None else "")
+        said = self._defused(self._restoring.end())
+        return said + ("" if self._defusing is None else self._defusing.end())
 
     def _defused(self, text: str) -> str:
         return text if self._defusing is None else self._defusing.feed(text)
@@ -53,8 +52,12 @@ class Restored:
 
     Where `link_hosts` are given, links and pictures become text unless their host is one of them.
 
+    An upstream may cut each of these wherever it wants and have others come in between: whoever gets them puts the
+    pieces together, so what is known of each lasts until its choice ends.
+
     A call of a tool for which `site_tool` says no leaves the site again: it keeps its pseudonyms and is held back
-    until it is whole, for `leaving_call` (tool's name, arguments) to say what may go; that raises EgressError.
+    until it is whole, for `leaving_call` (tool's name, arguments) to say what may go. Where it must not, the answer
+    ends with a Failure, after which nothing more comes.
     """
 
     def __init__(
@@ -68,102 +71,101 @@ class Restored:
         self._values = values
         self._site_tool, self._leaving_call = site_tool, leaving_call
         self._link_hosts = link_hosts
-        self._open: dict[_Place, _Shown | Restoring] = {}
+        self._shown: dict[_Place, _Shown] = {}
+        self._calls: dict[_Place, Restoring] = {}
         self._held: dict[_Place, list[ToolCallDelta]] = {}
+        self._failed = False
 
     @property
     def passes_text(self) -> bool:
         """Where there is nothing to restore and nothing to make text of, nothing is looked at."""
-        return not self._values and self._link_hosts is None
+        return not self._values and self._link_hosts is None and not self._failed
 
     def feed(self, event: Event) -> Iterable[Event]:
-        """What the client gets for `event`; what is held back of a part comes when another one begins."""
+        """What the client gets for `event`; what is held back comes by the end of its choice."""
+        if self._failed:
+            return
         try:
             yield from self._feed(event)
         except EgressError as error:
+            self._failed = True
             yield Failure(str(error), error.type, error.code, error.status)
 
     def _feed(self, event: Event) -> Iterable[Event]:
         if isinstance(event, Text | Reasoning):
-            kind = "text" if isinstance(event, Text) else "reasoning"
-            place = (event.choice, kind, 0)
-            yield from self._end(event.choice, but=place)
-            if said := self._restoring(place).feed(event.text):
+            place = (event.choice, "text" if isinstance(event, Text) else "reasoning", 0)
+            if place not in self._shown:
+                self._shown[place] = _Shown(self._values, self._link_hosts)
+            for each, shown in self._shown.items():
+                if each[0] == event.choice and each != place and (said := shown.interrupted()):
+                    yield _said(each, said)
+            if said := self._shown[place].feed(event.text):
                 yield msgspec.structs.replace(event, text=said)
         elif isinstance(event, ToolCallDelta):
-            place = (event.choice, "call", event.index)
-            yield from self._end(event.choice, but=place)
-            yield from self._call(place, event)
+            yield from self._call(event)
         elif isinstance(event, Finish):
             yield from self._end(event.choice)
-            yield event
-        elif isinstance(event, Usage):
-            yield from self._end_all()
             yield event
         elif isinstance(event, Failure):
             # A call that is not whole must not go out: nobody has looked through it.
             self._held.clear()
-            yield from self._end_all()
+            for choice in sorted({choice for choice, _, _ in (*self._shown, *self._calls)}):
+                yield from self._end(choice)
             yield event
         else:
             yield event
 
-    def _call(self, place: _Place, event: ToolCallDelta) -> Iterable[Event]:
+    def _call(self, event: ToolCallDelta) -> Iterable[Event]:
+        place = (event.choice, "call", event.index)
+        if place not in self._calls and place not in self._held:
+            yield from self._begin(place, event)
+        elif place in self._held:
+            self._held[place].append(event)
+        elif said := self._calls[place].feed(event.arguments):
+            # Its name was judged when it began, so no later piece may give it another one.
+            yield ToolCallDelta(event.index, arguments=said, choice=event.choice)
+
+    def _begin(self, place: _Place, event: ToolCallDelta) -> Iterable[Event]:
+        """The first piece of a call, which has its name."""
+        # Where answers are made of items, text that comes after a call is another one than the text before it.
+        for each, shown in self._shown.items():
+            if each[0] == event.choice and (said := shown.pause()):
+                yield _said(each, said)
         name = self._name(event.name)
-        if place in self._held or (name is not None and not self._site_tool(name)):
-            self._held.setdefault(place, []).append(event)
-            return
-        said = self._restoring(place).feed(event.arguments)
-        if said or event.id is not None or name is not None:
-            yield msgspec.structs.replace(event, name=name, arguments=said)
-
-    def _name(self, name: str | None) -> str | None:
-        """A tool's name, which comes whole."""
-        if name is None:
-            return None
-        restoring = Restoring(self._values)
-        return restoring.feed(name) + restoring.end()
-
-    def _restoring(self, place: _Place) -> _Shown | Restoring:
-        if place not in self._open:
+        if self._site_tool(name):
             # A tool of the site needs the value everywhere.
-            self._open[place] = (
-                Restoring(self._values, form="json")
-                if place[1] == "call"
-                else _Shown(self._values, self._link_hosts)
-            )
-        return self._open[place]
+            self._calls[place] = Restoring(self._values, form="json")
+            said = self._calls[place].feed(event.arguments)
+            yield msgspec.structs.replace(event, name=name, arguments=said)
+        else:
+            self._held[place] = [event]
 
-    def _end_all(self) -> Iterable[Event]:
-        for choice in sorted({choice for choice, _, _ in (*self._open, *self._held)}):
-            yield from self._end(choice)
+    def _name(self, name: str | None) -> str:
+        """A tool's name, which comes whole."""
+        restoring = Restoring(self._values)
+        return restoring.feed(name or "") + restoring.end()
 
-    def _end(self, choice: int, but: _Place | None = None) -> Iterable[Event]:
-        """What is held back of a choice; with `but`, that place goes on, and the others may later."""
-        for place in [each for each in self._open if each[0] == choice and each != but]:
-            _, kind, index = place
-            said = self._rest(place, over=but is None)
-            if not said:
-                continue
-            if kind == "text":
-                yield Text(said, choice)
-            elif kind == "reasoning":
-                yield Reasoning(said, choice)
-            else:
-                yield ToolCallDelta(index, arguments=said, choice=choice)
-        for place in [each for each in self._held if each[0] == choice and each != but]:
+    def _end(self, choice: int) -> Iterable[Event]:
+        """What is held back of a choice, none of which goes on."""
+        for place in [each for each in (*self._shown, *self._calls) if each[0] == choice]:
+            part = self._shown.pop(place, None) or self._calls.pop(place)
+            if said := part.end():
+                yield _said(place, said)
+        for place in [each for each in self._held if each[0] == choice]:
             yield self._whole(self._held.pop(place))
-
-    def _rest(self, place: _Place, *, over: bool) -> str:
-        part = self._open[place]
-        if isinstance(part, _Shown) and not over:
-            return part.pause()
-        del self._open[place]
-        return part.end()
 
     def _whole(self, deltas: list[ToolCallDelta]) -> ToolCallDelta:
         """A call for a tool outside the site, as it may go there. Raises EgressError."""
         first = deltas[0]
-        name = self._name(first.name) or ""
+        name = self._name(first.name)
         arguments = self._leaving_call(name, "".join(delta.arguments for delta in deltas))
         return msgspec.structs.replace(first, name=name, arguments=arguments)
+
+
+def _said(place: _Place, text: str) -> Event:
+    choice, kind, index = place
+    if kind == "text":
+        return Text(text, choice)
+    if kind == "reasoning":
+        return Reasoning(text, choice)
+    return ToolCallDelta(index, arguments=text, choice=choice)

@@ -6,32 +6,52 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import unquote
+from typing import Any, Protocol, TypeAlias
 
 from backend_adapter.egress.found import Detector, Finder, Found
+from backend_adapter.egress.known import escapes
 from backend_adapter.egress.naming.codes import Gender
 from backend_adapter.egress.pseudonyms import Pseudonyms
 
-# What a protocol says and no person: they are compared by those who read them, and hold no words.
-_OF_THE_PROTOCOL = frozenset(
-    {"model", "role", "type", "id", "tool_call_id", "object", "call_id", "tool_choice", "detail"}
-)
+# Where in a request an object stands: the keys on the way to it; None is anywhere in free data.
+_Place: TypeAlias = tuple[str, ...] | None
+# The objects that the protocol defines, each with those of its fields that are compared by who reads them, and say
+# nothing of anybody; their numbers are parameters and ids of tokens. Any other object is free data: schemas,
+# arguments for templates, JSON within texts.
+_PROTOCOL: Mapping[tuple[str, ...], frozenset[str]] = {
+    (): frozenset({"model", "tool_choice"}),
+    ("messages",): frozenset({"role"}),
+    ("messages", "content"): frozenset({"type"}),
+    ("messages", "content", "image_url"): frozenset({"detail"}),
+    ("messages", "tool_calls"): frozenset({"type"}),
+    ("messages", "tool_calls", "function"): frozenset(),
+    ("tools",): frozenset({"type"}),
+    ("tools", "function"): frozenset(),
+    ("tool_choice",): frozenset({"type"}),
+    ("tool_choice", "function"): frozenset(),
+    ("response_format",): frozenset({"type"}),
+    ("logit_bias",): frozenset(),
+}
 # RFC 2397.
 _FILE = re.compile(r"data:[^,]{0,256};base64,", re.IGNORECASE)
 _TEXT_FILE = re.compile(
     r"(data:(?:text/[\w.+-]+|application/json)(?:;[\w=.+-]+)*;base64,)(.*)$", re.S | re.IGNORECASE
 )
-# The same in the middle of a text, such as a picture in Markdown; what is shorter is an example of one.
-_EMBEDDED = re.compile(r"data:[^,\s]{0,256};base64,[A-Za-z0-9+/]{64}", re.IGNORECASE)
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+# The same in the middle of a text, such as a picture in Markdown, or what is attached to a mail (RFC 2045); what is
+# shorter is an example of one.
+_EMBEDDED = re.compile(
+    r"data:[^,\n]{0,256};base64,\s*[\w+/-]{64}"
+    r"|content-transfer-encoding:\s*base64\b(?:[^\n]*\n){1,20}?\s*\n[\w+/]{24}",
+    re.IGNORECASE | re.ASCII,
+)
+_BLANK = "\ufeff \t\r\n"
 # By which mark a text shows that it may be written otherwise than it is meant, and how it is read.
 _WRITTEN: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("&", html.unescape),
-    ("%", unquote),
-    ("\\u", lambda text: _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)),
+    ("%", escapes.unquoted),
+    ("\\", escapes.unescaped),
 )
 # A title stands within so many characters before a name.
 _TITLE = 16
@@ -57,20 +77,20 @@ def replace(
     pseudonyms: Pseudonyms,
     gender_of: Callable[[str], Gender | None] = lambda _: None,
 ) -> Replaced:
-    """`value` is what a request consists of: dicts, lists, texts and numbers. Raises OpaqueError.
+    """`value` is a request's body, or the arguments of a call as text. Raises OpaqueError.
 
     `gender_of` tells that of a person by the name, where it is known.
     """
     # Nothing that stands there already may become a pseudonym.
-    _Walk(_Reading(pseudonyms.reserve)).any(value, 0)
+    _Walk(_Reading(pseudonyms.reserve)).any(value, 0, ())
     replacing = _Replacing(finder, pseudonyms, gender_of)
-    return Replaced(_Walk(replacing).any(value, 0), replacing.counts)
+    return Replaced(_Walk(replacing).any(value, 0, ()), replacing.counts)
 
 
 def left_over(value: Any, finder: Finder, pseudonyms: Pseudonyms) -> int:
     """How many values still stand in what is about to leave, `pseudonyms` aside: anything but 0 must not."""
     counting = _Counting(finder, pseudonyms)
-    _Walk(counting).any(value, 0)
+    _Walk(counting).any(value, 0, ())
     return counting.count
 
 
@@ -92,10 +112,16 @@ class _Reading:
 class _Counting:
     def __init__(self, finder: Finder, pseudonyms: Pseudonyms) -> None:
         self._finder, self._pseudonyms = finder, pseudonyms
+        # In which texts nothing was found: words of a schema come again and again.
+        self._clear = set[str]()
         self.count = 0
 
     def plain(self, text: str, label: str) -> str:
-        self.count += len([*self._pseudonyms.others(text, self._finder.find(text))])
+        if text not in self._clear:
+            found = self._pseudonyms.others(text, self._finder.find(text))
+            self.count += len(found)
+            if not found:
+                self._clear.add(text)
         return text
 
 
@@ -107,9 +133,13 @@ class _Replacing:
         gender_of: Callable[[str], Gender | None],
     ) -> None:
         self._finder, self._pseudonyms, self._gender_of = finder, pseudonyms, gender_of
+        # In which texts nothing was found, under which label.
+        self._clear = set[tuple[str, str]]()
         self.counts = Counter[str]()
 
     def plain(self, text: str, label: str) -> str:
+        if (text, label) in self._clear:
+            return text
         said, begin = [], 0
         for each in self._pseudonyms.others(text, self._finder.find(text, label)):
             written = text[each.start : each.end]
@@ -118,7 +148,10 @@ class _Replacing:
             self.counts[each.kind if each.known else each.category] += 1
             said += [text[begin : each.start], name]
             begin = each.end
-        return "".join([*said, text[begin:]]) if said else text
+        if not said:
+            self._clear.add((text, label))
+            return text
+        return "".join([*said, text[begin:]])
 
     def _gender(self, text: str, person: Found) -> Gender | None:
         """By the name, or by the title before it."""
@@ -129,40 +162,45 @@ class _Replacing:
 class _Walk:
     def __init__(self, visitor: _Visitor) -> None:
         self._plain = visitor.plain
-        # Of how many texts it is inside that are JSON: there a number may be a value, elsewhere it is a parameter.
-        self._inside = 0
 
-    def any(self, value: Any, depth: int, label: str = "") -> Any:
+    def any(self, value: Any, depth: int, place: _Place, label: str = "") -> Any:
         if depth > _DEEPEST:
             raise OpaqueError(f"It is nested more than {_DEEPEST} deep.")
         if isinstance(value, str):
             return self._text(value, depth, label)
         if isinstance(value, dict):
+            fields = None if place is None else _PROTOCOL.get(place)
+            if place is None or fields is None:
+                return self._free(value, depth)
             return {
-                self._key(key): inner
-                if self._is_protocol(key, inner)
-                else self.any(inner, depth + 1, key if self._inside else "")
+                self._key(key, depth, place): inner
+                if key in fields and isinstance(inner, str)
+                else self.any(inner, depth + 1, (*place, key))
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.any(inner, depth + 1, label) for inner in value]
-        if self._inside and isinstance(value, int) and not isinstance(value, bool):
+            return [self.any(inner, depth + 1, place, label) for inner in value]
+        if place is None and isinstance(value, int | float) and not isinstance(value, bool):
             return self._number(value, label)
         return value
 
-    def _is_protocol(self, key: Any, value: Any) -> bool:
-        """Whether it says nothing of anybody; in a text that is JSON, the same keys are the site's own."""
-        return not self._inside and key in _OF_THE_PROTOCOL and isinstance(value, str)
+    def _free(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        """An object whose keys are the site's own, and may be values too."""
+        return {
+            self._text(key, depth, ""): self.any(inner, depth + 1, None, key)
+            for key, inner in value.items()
+        }
 
-    def _key(self, key: Any) -> Any:
-        """A key, which may be a value too; the ids of tokens are none (`logit_bias`)."""
-        if not isinstance(key, str) or (key.isdigit() and not self._inside):
+    def _key(self, key: str, depth: int, place: tuple[str, ...]) -> str:
+        """A key of the protocol's; of `logit_bias` they are the ids of tokens."""
+        if place == ("logit_bias",) and key.isascii() and key.isdigit():
             return key
-        return self._plain(key, "")
+        return self._text(key, depth, "")
 
     def _text(self, text: str, depth: int, label: str) -> str:
         """A text, or what it is the written form of: JSON with escapes, a file in Base64, HTML, an address."""
-        if text[:1] in ("{", "[", '"') and (inner := self._json(text, depth)) is not None:
+        begun = text.lstrip(_BLANK)
+        if begun[:1] in ("{", "[", '"') and (inner := self._json(begun, depth)) is not None:
             return inner
         if _FILE.match(text):
             return self._file(text, depth)
@@ -181,9 +219,7 @@ class _Walk:
             value = json.loads(text)
         except (ValueError, RecursionError):
             return None
-        self._inside += 1
-        replaced = self.any(value, depth + 1)
-        self._inside -= 1
+        replaced = self.any(value, depth + 1, None)
         # What was not replaced is looked through as text as well: of two equal keys, only one was read.
         return None if replaced == value else json.dumps(replaced, ensure_ascii=False)
 
@@ -201,7 +237,9 @@ class _Walk:
             return text
         return f"{data[1]}{base64.b64encode(replaced.encode()).decode()}"
 
-    def _number(self, number: int, label: str) -> int | str:
-        text = str(number)
+    def _number(self, number: float, label: str) -> float | str:
+        """A number, which may be a value: 4711.0 is the number 4711."""
+        whole = isinstance(number, float) and number.is_integer()
+        text = str(int(number) if whole else number)
         replaced = self._plain(text, label)
         return number if replaced == text else replaced

@@ -199,6 +199,17 @@ def test_a_tool_call_that_cannot_be_read_is_a_failure(bad: dict[str, Any]):
     assert failure(decode(bad)).code == "unreadable_tool_call"
 
 
+def test_a_tool_call_that_changes_its_name_is_a_failure():
+    events = decode(call(name="files_"), call(name="read", arguments="{}"))
+    assert failure(events).code == "unreadable_tool_call"
+    assert events[:-1] == [ToolCallDelta(0, events[0].id, "files_")]
+
+
+def test_a_picture_in_an_upstream_s_error_is_none():
+    said = {"error": {"message": "No ![x](https://a.example/?q=1), [x]<br>(https://a.example)"}}
+    assert "](" not in failure(decode(said)).message
+
+
 def test_token_counts_of_the_last_chunk_count():
     details = {
         "prompt_tokens": 5,

@@ -455,3 +455,18 @@ async def test_what_is_asked_by_the_way_in_a_chat_that_never_comes_stays_on_site
     answer = await site._client.post(adapter, CHAT, question("Title: Between us"), **headers)
     assert answer.status == 200
     assert b"Between us" not in outside.got and b"Between us" in inside.got
+
+
+async def test_of_what_is_asked_by_the_way_only_what_a_page_shows_has_its_pictures_made_text(
+    site: Site, outside: Recorder
+) -> None:
+    await site.start(outside.upstream())
+    await site.ask("Hello")
+    assert site.adapter is not None
+    picture = "![x](https://evil.example/x)"
+    for task, shown in (("moa_response_generation", True), ("title_generation", False)):
+        headers = {"x_hoheit_chat_id": "c", "x_hoheit_task": task}
+        answer = await site._client.post(site.adapter, CHAT, question(picture), **headers)
+        said = answer.json["choices"][0]["message"]["content"]
+        assert (said == picture) != shown
+        assert ("![x](" in said) != shown

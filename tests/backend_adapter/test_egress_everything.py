@@ -122,13 +122,18 @@ def in_shape(shape: str, text: str) -> dict[str, Any]:
     if shape == "history":
         return {"messages": [said, {"role": "assistant", "content": text}, said]}
     if shape == "arguments":
+        call["id"] = text
         call["function"]["arguments"] = json.dumps({"q": [text, {"deep": text}]})  # type: ignore[index]
         asked = {"role": "assistant", "content": None, "tool_calls": [call]}
         # An error of a tool, which nobody registers.
-        failed = {"role": "tool", "tool_call_id": "c1", "content": json.dumps({"error": "away"})}
+        failed = {"role": "tool", "tool_call_id": text, "content": json.dumps({"error": "away"})}
         return {"messages": [said, asked, failed, said]}
     if shape == "definition":
-        parameters = {"type": "object", "properties": {"q": {"description": text, "enum": [text]}}}
+        parameters = {
+            "type": "object",
+            "properties": {"q": {"description": text, "enum": [text]}},
+            "examples": [{"id": text, "type": text}],
+        }
         tool = {"name": "look_up", "description": text, "parameters": parameters}
         return {"messages": [said, said], "tools": [{"type": "function", "function": tool}]}
     if shape == "json":

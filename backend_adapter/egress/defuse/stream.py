@@ -38,6 +38,13 @@ class Defusing:
         self._held += _lines(piece[:-1] if self._return else piece)
         return self._run(over=False)
 
+    def interrupted(self) -> str:
+        """Something else comes before the text goes on; code that is open ends here.
+
+        Some pages show what comes then by itself (Open WebUI does), where it is no code; others show both as one.
+        """
+        return "" if self._state.fence is None else self.end() + self.feed("\n")
+
     def end(self) -> str:
         """What was held back, at the end of the text."""
         if self._return:

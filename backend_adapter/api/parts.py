@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from backend_adapter.chat.events import BrokenCall, Event, Failure, Part, Reasoning, Text
-from backend_adapter.chat.ledger import Joiner, Ledger, Start
+from backend_adapter.chat.ledger import Joiner, Ledger, Pieces, Start
 from backend_adapter.chat.returned_call import returned_to_model
 from backend_adapter.chat.said_again import MismatchError
 from backend_adapter.chat.stages import Stage
@@ -33,6 +33,8 @@ class Parts:
         self._ledger = Ledger() if "tools" in ask.body else None
         self._joiner: Joiner | None = None
         self._returned = False
+        # What the client has of a first answer, and not yet of a second one.
+        self._said_before = set[type]()
         self._failure: Failure | None = None
 
     async def read(self) -> list[Part]:
@@ -41,8 +43,7 @@ class Parts:
             events = await self.answering.read()
             if not events:
                 return []
-            for stage in self._stages:
-                events = [out for event in events for out in stage.feed(event)]
+            events = self._passed(events)
             if self._joiner is not None:
                 events = self._rejoined(events)
             if events and isinstance(last := events[-1], Failure):
@@ -57,13 +58,11 @@ class Parts:
     async def flow(self, sink: Callable[[list[Part]], bool], say: Callable[[str], bool]) -> None:
         """Hand parts to `sink` and text to `say` the moment they arrive, as long as all is well."""
         ledger = self._ledger
-        stages = self._stages
         # Most answers are plain text from some point on, at which no step looks any more.
-        plain = self._ask.choices == 1 and all(stage.passes_text for stage in stages)
+        plain = self._ask.choices == 1 and all(stage.passes_text for stage in self._stages)
 
         def take(events: list[Event]) -> bool:
-            for stage in stages:
-                events = [out for event in events for out in stage.feed(event)]
+            events = self._passed(events)
             if events and isinstance(last := events[-1], Failure):
                 self._failure = last
                 events = events[:-1]
@@ -74,6 +73,20 @@ class Parts:
 
         if self._joiner is None and self._failure is None:
             await self.answering.flow(take, say if plain else None)
+
+    def _passed(self, events: Sequence[Event]) -> list[Event]:
+        """What of these comes out of all steps."""
+        passed = list(events)
+        for stage in self._stages:
+            passed = [out for event in passed for out in stage.feed(event)]
+        return [self._apart(event) for event in passed] if self._said_before else passed
+
+    def _apart(self, event: Event) -> Event:
+        """What the second answer says is no end of what the first one said: half a link, and its other half."""
+        if isinstance(event, Text | Reasoning) and type(event) in self._said_before:
+            self._said_before.remove(type(event))
+            return msgspec.structs.replace(event, text=f"\n\n{event.text}")
+        return event
 
     async def _after(self, failure: Failure) -> list[Part]:
         broken = failure.broken_call
@@ -96,6 +109,9 @@ class Parts:
         if ledger is not None and broken.index in ledger.calls:
             start = Start(len(ledger.reasoning.text()), len(ledger.text.text()))
             self._joiner = Joiner(ledger, start)
+        elif ledger is not None:
+            said: dict[type, Pieces] = {Text: ledger.text, Reasoning: ledger.reasoning}
+            self._said_before = {kind for kind, pieces in said.items() if pieces.text()}
 
     def _rejoined(self, events: Sequence[Event]) -> list[Event]:
         """The client has the beginning of the broken call: only one that begins alike can take its place."""

@@ -1,4 +1,4 @@
-"""An answer whose call could not be used is followed by another one, which does not go on in the middle of the first."""
+"""An answer whose call could not be used is followed by another one, which does not go on in the middle of it."""
 
 from collections.abc import Iterable
 from typing import Any, cast

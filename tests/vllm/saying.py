@@ -33,7 +33,11 @@ def told_to_say(server: VllmServer, text: str) -> dict[str, Any]:
 
 
 def without_blanks(model: str) -> dict[str, Any]:
-    """Fields of a request that keep random weights from filling JSON with white space, which its grammar allows."""
-    vocabulary = json.loads((made(model) / "tokenizer.json").read_text())["model"]["vocab"]
-    blank = [token for text, token in vocabulary.items() if not text.strip("ĠĊčĉ")]
-    return {"logit_bias": {str(token): -100 for token in blank}}
+    """Fields of a request that keep random weights from what the grammar of JSON allows and no model would say.
+
+    That is white space without end, and after the end a mark that ends documents, not answers.
+    """
+    tokenizer = json.loads((made(model) / "tokenizer.json").read_text())
+    blank = [token for text, token in tokenizer["model"]["vocab"].items() if not text.strip("ĠĊčĉ")]
+    marks = [each["id"] for each in tokenizer["added_tokens"] if each["content"] == "<|endoftext|>"]
+    return {"logit_bias": {str(token): -100 for token in (*blank, *marks)}}

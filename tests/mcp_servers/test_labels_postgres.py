@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Adapter
+from labelled_results import MARK, assert_labels
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from mcp_servers.audit import Caller
 from mcp_servers.databases.engines import Database, fetch, open_database
 from mcp_servers.databases.labelling import kinds_of, trace
-from mcp_servers.databases.readonly import checked
 from mcp_servers.databases.results import Limits, result
 from mcp_servers.databases.server import create_server, query_text
 from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.errors import LabelError, QueryError
 from mcp_servers.labels import Collected, Registry, collected
 
-MARK = "§"
 TOWN = [
     "CREATE TABLE citizens (id serial PRIMARY KEY, last_name text, iban text, born date, city text,"
     " salary numeric(8, 2), tags text[], whole text GENERATED ALWAYS AS (last_name || city) STORED)",
@@ -170,16 +169,7 @@ CITIZEN = "- person iban date - code text text"
 def test_each_column_has_the_labels_of_what_it_is_made_of(
     town: Database, sql: str, expected: str
 ) -> None:
-    statement = checked(sql, "postgres")
-    outputs = trace(town, statement, 10)
-    rows = fetch(town, statement, 100, 10)
-    kinds = kinds_of(outputs, rows.columns)
-    assert [kind or "-" for kind in kinds] == expected.split()
-    shown = result(rows, kinds, "town", "internal", statement, Limits(200, 100_000))
-    left = shown.text
-    for value in sorted(shown.values, key=lambda each: -len(each.text)):
-        left = left.replace(value.text, "")
-    assert MARK not in left
+    assert_labels(town, sql, expected)
 
 
 def test_dates_and_numbers_are_registered_as_they_are_shown(town: Database) -> None:

@@ -5,20 +5,18 @@ from typing import Any
 
 import pymysql
 import pytest
+from labelled_results import MARK, assert_labels
 from pydantic import SecretStr
 
 from mcp_servers.databases import catalog
 from mcp_servers.databases.columns import labelled_columns
 from mcp_servers.databases.engines import Database, fetch, open_database
 from mcp_servers.databases.labelling import kinds_of, trace
-from mcp_servers.databases.readonly import checked
-from mcp_servers.databases.results import Limits, result
 from mcp_servers.databases.server import query_text
 from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.errors import LabelError, QueryError
 from tests.databases import mariadb_server
 
-MARK = "§"
 TOWN = [
     "USE town",
     "CREATE TABLE citizens (id int PRIMARY KEY AUTO_INCREMENT, last_name varchar(60) COMMENT 'surname',"
@@ -48,7 +46,6 @@ LABELS = {
     "citizens.facts": "text",
     "dogs.name": "text",
 }
-LIMITS = Limits(200, 100_000)
 
 
 @pytest.fixture(scope="module")
@@ -135,16 +132,7 @@ CITIZEN = "- person iban date - code text text"
 def test_each_column_has_the_labels_of_what_it_is_made_of(
     town: Database, sql: str, expected: str
 ) -> None:
-    statement = checked(sql, "mysql")
-    outputs = trace(town, statement, 10)
-    rows = fetch(town, statement, 100, 10)
-    kinds = kinds_of(outputs, rows.columns)
-    assert [kind or "-" for kind in kinds] == expected.split()
-    shown = result(rows, kinds, "town", "internal", statement, LIMITS)
-    left = shown.text
-    for value in sorted(shown.values, key=lambda each: -len(each.text)):
-        left = left.replace(value.text, "")
-    assert MARK not in left
+    assert_labels(town, sql, expected)
 
 
 def test_who_may_see_the_query_of_a_view_has_its_labels(port: int) -> None:

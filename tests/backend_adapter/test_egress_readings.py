@@ -118,3 +118,12 @@ def test_json_hides_nothing_wherever_it_stands_and_however_deep(
 )
 def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["\\", "\\u0041", "\\n", "<!--", '<a ="', '="', "](", "[^", "a-\n> ", "=?a?b?", "=C3=\n"],
+)
+def test_a_text_of_nothing_but_marks_is_looked_through_to_its_end(mark: str) -> None:
+    """Were each of them looked at as often as there are marks before it, this would take hours."""
+    assert found(mark * (200_000 // len(mark)) + f" \n\n{NAME}") == [NAME]

@@ -12,11 +12,14 @@ from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
 
 _HEX = "[0-9a-fA-F]"
-# However often it was escaped itself. The letters are those of a break or a blank.
+# However often it was escaped itself: each backslash is looked at once, or very many of them would take very long.
+_BACKSLASHES = r"(?<!\\)\\++"
+# The letters are those of a break or a blank.
 ESCAPED = (
-    rf"\\+(?:u{_HEX}{{4}}(?:\\+u{_HEX}{{4}})*|u\{{{_HEX}{{1,6}}\}}|U{_HEX}{{8}}"
-    rf"|x{_HEX}{{2}}(?:\\+x{_HEX}{{2}})*|[0-3][0-7]{{2}}(?:\\+[0-3][0-7]{{2}})*|[nrtbfvs])"
+    rf"{_BACKSLASHES}(?:u{_HEX}{{4}}(?:\\++u{_HEX}{{4}})*|u\{{{_HEX}{{1,6}}\}}|U{_HEX}{{8}}"
+    rf"|x{_HEX}{{2}}(?:\\++x{_HEX}{{2}})*|[0-3][0-7]{{2}}(?:\\++[0-3][0-7]{{2}})*|[nrtbfvs])"
 )
+BREAK = rf"(?:\n|{_BACKSLASHES}n)"
 PERCENT = rf"%(?:u{_HEX}{{4}}|{_HEX}{{2}}(?:%{_HEX}{{2}})*)"
 ENCODED_WORDS = (
     r"=\?[\w-]{1,40}\?[bBqQ]\?[^?\s]{0,400}\?=(?:\s{1,4}=\?[\w-]{1,40}\?[bBqQ]\?[^?\s]{0,400}\?=)*"

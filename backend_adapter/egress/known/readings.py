@@ -105,14 +105,14 @@ _TITLE_WORDS = "prof dr ing dipl med jur rer nat phil pol habil mag herr frau hr
 _TITLES = f"(?i:(?:{_TITLE_WORDS[:-2].replace(' ', '|')}|h\\.\\s?c)\\b\\.?[\\s-]*){{1,5}}"
 
 _RULES = (
-    _Rule(r"<(?i:!--.{0,2000}?--|/?[a-z](?:=\"[^\"]{0,500}\"|[^<>]){0,2000}+)>", _tag, "<"),
+    _Rule(r"<(?i:!--(?:(?!<!--).){0,2000}?--|/?[a-z](?:=\"[^\"]{0,500}\"|[^<>]){0,2000}+)>", _tag, "<"),
     _Rule(r"&(?i:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]\w{1,31});", html.unescape, "&"),
     _Rule(escapes.PERCENT, escapes.meant_by_percent, "%"),
     _Rule(escapes.ESCAPED, escapes.meant, "\\"),
     _Rule(escapes.ENCODED_WORDS, escapes.meant_by_words, "?"),
     _Rule(escapes.DATA, escapes.meant_by_data, ",", frozenset((b"base64",))),
     # A line of what somebody quotes or comments out.
-    _Rule(r"(?:\n|\\+n)[^\S\n]*[>#;%][>#;%\s]*", lambda _: "\n", ">#;%"),
+    _Rule(escapes.BREAK + r"[^\S\n]*[>#;%][>#;%\s]*", lambda _: "\n", ">#;%"),
     # Links in Markdown, and its footnotes.
     _Rule(r"\[(?=[^\[\]\n]{1,200}\][(\[])", _nothing, "["),
     _Rule(r"\]\((?:[^()\n]|\([^()\n]{0,200}\)){0,500}\)", _nothing, "]"),

@@ -105,7 +105,9 @@ _TITLE_WORDS = "prof dr ing dipl med jur rer nat phil pol habil mag herr frau hr
 _TITLES = f"(?i:(?:{_TITLE_WORDS[:-2].replace(' ', '|')}|h\\.\\s?c)\\b\\.?[\\s-]*){{1,5}}"
 
 _RULES = (
-    _Rule(r"<(?i:!--(?:(?!<!--).){0,2000}?--|/?[a-z](?:=\"[^\"]{0,500}\"|[^<>]){0,2000}+)>", _tag, "<"),
+    _Rule(
+        r"<(?i:!--(?:(?!<!--).){0,2000}?--|/?[a-z](?:=\"[^\"]{0,500}\"|[^<>]){0,2000}+)>", _tag, "<"
+    ),
     _Rule(r"&(?i:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]\w{1,31});", html.unescape, "&"),
     _Rule(escapes.PERCENT, escapes.meant_by_percent, "%"),
     _Rule(escapes.ESCAPED, escapes.meant, "\\"),

@@ -53,7 +53,7 @@ async def test_an_answer_is_counted_with_its_tokens_and_times(
 ) -> None:
     async def say(turn: Turn) -> None:
         await turn.send(chunk({"content": "Guten"}))
-        await asyncio.sleep(0.02)  # else the whole answer is one piece, which has no rate
+        await asyncio.sleep(0.2)  # else the whole answer is one piece, which has no rate
         await turn.send(chunk({"content": " Tag"}), chunk(finish="stop"))
         counts = {"prompt_tokens": 9, "completion_tokens": 4}
         cached = {"prompt_tokens_details": {"cached_tokens": 5}}
@@ -79,9 +79,12 @@ async def test_an_answer_is_counted_with_its_tokens_and_times(
     assert value(samples, "hoheit_cached_input_tokens_total", **here) == 15
     assert value(samples, "hoheit_time_to_first_token_seconds_count", **here) == 3
     assert value(samples, "hoheit_output_tokens_per_second_count", **here) == 3
-    assert 0 < value(samples, "hoheit_output_tokens_per_second_sum", **here) <= 3 * 3 / 0.02
     assert value(samples, "hoheit_request_duration_seconds_count", model="scripted") == 3
-    assert value(samples, "hoheit_request_duration_seconds_sum", model="scripted") >= 3 * 0.02
+    took = value(samples, "hoheit_request_duration_seconds_sum", model="scripted")
+    assert took >= 3 * 0.2
+    # Each time three tokens after the first, within the answer. Where the first piece is read late, the next seems
+    # to come sooner, so the pace is known to a factor only.
+    assert 27 / took <= value(samples, "hoheit_output_tokens_per_second_sum", **here) <= 2 * 9 / 0.2
     assert value(samples, "hoheit_queue_wait_seconds_count", priority="chat") == 3
     assert value(samples, "hoheit_failovers_total") == 0
 

@@ -49,7 +49,12 @@ def mariadb_server() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="hoheit-maria-") as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-        command = [program, "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={folder}"]
+        # A server that starts removes the temporary tables of others in its folder for them.
+        data, temporary = Path(folder, "data"), Path(folder, "tmp")
+        data.mkdir()
+        temporary.mkdir()
+        command = [program, "--no-defaults", f"--user={getpass.getuser()}"]
+        command += [f"--datadir={data}", f"--tmpdir={temporary}"]
         command += ["--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"]
         command += ["--character-set-server=utf8mb4"]
         scripts = [Path("/usr/share/mysql", name).read_text("utf-8") for name in _SYSTEM_TABLES]

@@ -17,6 +17,8 @@ from mcp_servers.databases.settings import DatabaseSettings, DatabasesSettings
 from mcp_servers.errors import LabelError, QueryError
 from tests.databases import mariadb_server
 
+pytestmark = pytest.mark.xdist_group("mariadb")
+
 TOWN = [
     "USE town",
     "CREATE TABLE citizens (id int PRIMARY KEY AUTO_INCREMENT, last_name varchar(60) COMMENT 'surname',"
